@@ -1,0 +1,1 @@
+"""Signalbox: a serverless control plane for AWS estates."""

@@ -1,0 +1,87 @@
+"""The envelope that EventBridge delivers, parsed strictly where it matters and leniently elsewhere.
+
+Source: "AWS service event metadata", Amazon EventBridge User Guide.
+"""
+
+from typing import Any
+
+import msgspec
+
+from signalbox.clock import from_iso
+from signalbox.errors import RejectedError
+
+FUTURE_TOLERANCE_SECONDS = 60.0
+"""How far a sender's clock may be ahead of ours."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. Fields that this program does not read are dropped: AWS adds them without notice."""
+
+    id: str
+    source: str
+    detail_type: str = msgspec.field(name="detail-type")
+    account: str
+    region: str
+    time: str
+    detail: dict[str, Any]
+    resources: Any = ()
+
+    @property
+    def occurred_at(self) -> float:
+        """Seconds since 1970."""
+        return from_iso(self.time)
+
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose events are taken: accounts and regions, and how old they may be (seconds)."""
+
+    accounts: frozenset[str]
+    regions: frozenset[str]
+    maximum_age: float
+
+
+def parse_envelope(body: str | bytes) -> Envelope:
+    """One SQS message body or one file as an `Envelope`.
+
+    Raises:
+        RejectedError: ``unreadable`` (no JSON) or ``malformed`` (a field is missing or of a wrong type).
+    """
+    try:
+        envelope = msgspec.json.decode(body, type=Envelope)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise RejectedError("malformed", where.strip("`") or "$", what) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedError("unreadable", "$", f"the message is not JSON: {error}") from error
+    try:
+        from_iso(envelope.time)
+    except ValueError as error:
+        raise RejectedError("malformed", "$.time", f"expected an ISO-8601 time: {error}") from error
+    return envelope
+
+
+def check_scope(envelope: Envelope, scope: Scope, now: float) -> None:
+    """Refuses an event of somebody else's, of the future, or too old to act on.
+
+    The rule's pattern pins account and region too; this holds where a bus admits other accounts.
+
+    Raises:
+        RejectedError: ``foreign-account``, ``foreign-region``, ``from-future`` or ``stale``.
+    """
+    if envelope.account not in scope.accounts:
+        allowed = ", ".join(sorted(scope.accounts))
+        raise RejectedError(
+            "foreign-account", "$.account", f"account {envelope.account!r} is not one of: {allowed}"
+        )
+    if envelope.region not in scope.regions:
+        allowed = ", ".join(sorted(scope.regions))
+        raise RejectedError(
+            "foreign-region", "$.region", f"region {envelope.region!r} is not one of: {allowed}"
+        )
+    age = now - envelope.occurred_at
+    if age < -FUTURE_TOLERANCE_SECONDS:
+        raise RejectedError("from-future", "$.time", f"{envelope.time} lies {-age:.0f} s in the future")
+    if age > scope.maximum_age:
+        raise RejectedError(
+            "stale", "$.time", f"{envelope.time} is {age:.0f} s old; the limit is {scope.maximum_age:.0f} s"
+        )

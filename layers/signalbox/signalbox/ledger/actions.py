@@ -1,0 +1,227 @@
+"""Actions: what a plan wants done, each claimed before it is done and accounted for afterwards.
+
+A claim is one conditional write with a lease. A worker that dies leaves its action ``running``; the next
+worker of the same execution takes the claim over at once, any other after the lease. Whoever takes over
+is told so (``resumed``) and looks at the estate before it acts: the effect may have happened already.
+"""
+
+import random
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from signalbox.clock import Clock, iso_precise
+from signalbox.errors import TransientError
+from signalbox.ledger.windows import Window
+
+type Status = Literal["pending", "running", "succeeded", "failed", "skipped"]
+
+FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "skipped"})
+LEASE_SECONDS = 90.0
+FIRST_BACKOFF_SECONDS = 0.25
+LONGEST_BACKOFF_SECONDS = 5.0
+
+
+class Deviation(msgspec.Struct, frozen=True):
+    """How one subject fared where it fared otherwise than its action."""
+
+    status: Status
+    reason: str
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """What the estate shows of an action afterwards.
+
+    Attributes:
+        state: ``confirmed``, ``waiting`` or ``contradicted``.
+        note: what is missing or wrong, for a person.
+        subjects: the subjects for which it is ``contradicted``, each with its note.
+    """
+
+    state: Literal["confirmed", "waiting", "contradicted"]
+    note: str = ""
+    subjects: dict[str, str] = {}
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One call, or one short sequence of calls, on behalf of up to a few dozen subjects.
+
+    Attributes:
+        id: unique in its window, ``<plan>#<kind>#<number>``.
+        kind: ``detach``, ``deregister``, ``command``, ``alert``, ``event``.
+        group: whom it is about: an Auto Scaling group's name, or "".
+        target: what is called: a group's name, a target group's ARN, a document.
+        subjects: instance ids.
+        payload: what else the performer needs.
+        due_at: not before this time; 0 for at once.
+        deadline: worthless after this time.
+        reference: what AWS answered: a command id, a message id.
+        deviations: the subjects whose outcome differs from the action's.
+        verdict: what the estate showed afterwards, where somebody looked.
+    """
+
+    id: str
+    kind: str
+    group: str
+    target: str
+    subjects: tuple[str, ...]
+    payload: dict[str, Any] = {}
+    due_at: float = 0.0
+    deadline: float
+    status: Status = "pending"
+    reason: str = ""
+    owner: str = ""
+    lease_until: float = 0.0
+    attempts: int = 0
+    started_at: float = 0.0
+    finished_at: float = 0.0
+    reference: str = ""
+    deviations: dict[str, Deviation] = {}
+    verdict: Verdict | None = None
+
+    @property
+    def resumed(self) -> bool:
+        """Somebody claimed it before: its effect may have happened."""
+        return self.attempts > 1
+
+    def outcome_of(self, subject: str) -> tuple[Status, str]:
+        """The status and the reason for one subject."""
+        deviation = self.deviations.get(subject)
+        return (deviation.status, deviation.reason) if deviation else (self.status, self.reason)
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What performing an action came to."""
+
+    status: Status
+    reason: str = ""
+    reference: str = ""
+    deviations: dict[str, Deviation] = {}
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker reports to its state machine: what it did this time, and whether to come again."""
+
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    unfinished: bool = False
+    next_due: str | None = None
+
+
+class ActionStore(Protocol):
+    """What the workers ask of the ledger."""
+
+    def actions(self, window: Window, plan: str, kind: str | None = None) -> list[Action]:
+        """The plan's actions in order, of one kind or of all."""
+        ...
+
+    def claim(self, window: Window, action_id: str, owner: str, now: float, lease: float) -> Action | None:
+        """Claims it for ``owner`` until ``now + lease``.
+
+        None where it is final already, or another owner's lease still runs.
+        """
+        ...
+
+    def finish(self, window: Window, action_id: str, owner: str, result: Result, now: float) -> bool:
+        """Records the result; False, and nothing written, where the claim has passed to another owner."""
+        ...
+
+    def verify(self, window: Window, action_id: str, verdict: Verdict) -> None:
+        """Records what the estate shows of a finished action."""
+        ...
+
+
+class Performer(Protocol):
+    """Does what one kind of action says."""
+
+    def perform(self, action: Action) -> Result:
+        """Calls AWS.
+
+        Raises:
+            TransientError: worth trying again.
+            RefusedError: it will never work.
+        """
+        ...
+
+
+class Worker:
+    """Works through the due actions of its kinds, each within its own time, none blocking another.
+
+    Args:
+        store: the ledger.
+        performers: kind of action → who does it; in this order.
+        clock: seconds since 1970.
+        sleep: waits that many seconds between two tries.
+        on_failure: told of each action that failed for good, with the error behind it.
+    """
+
+    def __init__(
+        self,
+        store: ActionStore,
+        performers: Mapping[str, Performer],
+        clock: Clock,
+        sleep: Callable[[float], None],
+        on_failure: Callable[[Action, Exception], None],
+    ) -> None:
+        self._store = store
+        self._performers = performers
+        self._clock = clock
+        self._sleep = sleep
+        self._on_failure = on_failure
+
+    def work(self, window: Window, plan: str, owner: str, until: float) -> Progress:
+        """Performs what is due. ``until`` is when this worker must hand back (seconds since 1970)."""
+        counts: dict[str, int] = {"succeeded": 0, "failed": 0, "skipped": 0}
+        next_due: list[float] = []
+        unfinished = False
+        for action in (a for kind in self._performers for a in self._store.actions(window, plan, kind)):
+            now = self._clock()
+            if action.status in FINAL:
+                continue
+            if action.due_at > now:
+                next_due.append(action.due_at)
+            elif now >= until:
+                unfinished = True
+            else:
+                result = self._claim_and_perform(window, action, owner, until)
+                if result is None:
+                    next_due.append(max(action.lease_until, now + 1.0))
+                else:
+                    counts[result.status] += 1
+        return Progress(
+            **counts,
+            unfinished=unfinished,
+            next_due=iso_precise(min(next_due)) if next_due else None,
+        )
+
+    def _claim_and_perform(self, window: Window, action: Action, owner: str, until: float) -> Result | None:
+        claimed = self._store.claim(window, action.id, owner, self._clock(), LEASE_SECONDS)
+        if claimed is None:
+            return None
+        result = self._perform(claimed, until)
+        self._store.finish(window, action.id, owner, result, self._clock())
+        return result
+
+    def _perform(self, action: Action, until: float) -> Result:
+        """Tries until the time is up: the action's own deadline, or the worker's."""
+        give_up_at = min(until, action.deadline) if action.deadline > self._clock() else until
+        backoff = FIRST_BACKOFF_SECONDS
+        while True:
+            try:
+                return self._performers[action.kind].perform(action)
+            except TransientError as error:
+                pause = random.uniform(0, backoff)  # noqa: S311 - jitter, not a secret
+                if self._clock() + pause >= give_up_at:
+                    return self._failed(action, error)
+                self._sleep(pause)
+                action = msgspec.structs.replace(action, attempts=action.attempts + 1)
+                backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+            except Exception as error:  # refused for good or a bug: it must not hold up the other actions
+                return self._failed(action, error)
+
+    def _failed(self, action: Action, error: Exception) -> Result:
+        self._on_failure(action, error)
+        code = getattr(error, "code", type(error).__name__)
+        return Result(status="failed", reason=f"{code}: {error}")

@@ -1,0 +1,1 @@
+"""The Spot domain: interruptions of EC2 capacity, answered before the deadline."""

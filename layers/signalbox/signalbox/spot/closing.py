@@ -1,0 +1,91 @@
+"""A window from verified to settled: every episode gets its outcome, and whoever must know is told."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from signalbox.clock import Clock
+from signalbox.errors import ConflictError, InvariantError
+from signalbox.ledger.actions import ActionStore
+from signalbox.ledger.records import PlanStore, Record, RecordStore
+from signalbox.ledger.windows import Window
+from signalbox.spot.alerts import Settlement, settlement_messages
+from signalbox.spot.episodes import Episode, episode_key
+from signalbox.spot.planning import Decision
+from signalbox.spot.settlement import OUTCOMES, settle
+
+ATTEMPTS = 5
+
+
+class Ledger(ActionStore, RecordStore, PlanStore, Protocol):
+    """What settling asks of the ledger."""
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a window came to: how many of each outcome, how many messages are to go out, and the details."""
+
+    outcomes: dict[str, int]
+    alerts: int
+    settlements: tuple[Settlement, ...]
+
+
+class SettleWindow:
+    """Settles a window. Settling it again changes nothing.
+
+    Args:
+        ledger: plans, actions and episodes.
+        clock: seconds since 1970.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    def settle(self, window: Window, errors: Sequence[dict[str, Any]]) -> Closing:
+        """Judges every instance of the window's plan.
+
+        Args:
+            window: a planned window.
+            errors: the branches of the state machine that failed, for the record.
+
+        Raises:
+            InvariantError: the window has no plan.
+        """
+        plan = self._ledger.plan(window)
+        if plan is None:
+            raise InvariantError(f"{window} is to be settled but was never planned")
+        decisions = [msgspec.convert(decision, Decision) for decision in plan.decisions]
+        settlements = settle(decisions, self._ledger.actions(window, plan.id))
+        messages = settlement_messages(plan.id, window, settlements, self._clock())
+        self._write_episodes(window, settlements)
+        self._ledger.add_actions(window, messages)
+        counts = Counter(settlement.outcome for settlement in settlements)
+        outcomes = {outcome: counts[outcome] for outcome in OUTCOMES}
+        self._ledger.settle_plan(
+            window, {"outcomes": outcomes, "errors": list(errors), "settled_at": self._clock()}
+        )
+        return Closing(outcomes=outcomes, alerts=len(messages), settlements=tuple(settlements))
+
+    def _write_episodes(self, window: Window, settlements: Sequence[Settlement]) -> None:
+        by_key = {episode_key(window.account, window.region, s.instance): s for s in settlements}
+        remaining = set(by_key)
+        for _ in range(ATTEMPTS):
+            if not remaining:
+                return
+            changed = []
+            for key, record in self._ledger.records(sorted(remaining)).items():
+                episode = msgspec.convert(record.body, Episode)
+                if episode.window == window.number:  # else a later window took it on, and settles it
+                    settled = _settled(episode, by_key[key])
+                    changed.append(Record(key, msgspec.to_builtins(settled), record.version))
+            remaining = self._ledger.put_records(changed)
+        raise ConflictError(f"{window}: {len(remaining)} episodes changed under every attempt to settle them")
+
+
+def _settled(episode: Episode, settlement: Settlement) -> Episode:
+    left = {} if settlement.seconds_left is None else {"seconds_left": settlement.seconds_left}
+    return msgspec.structs.replace(
+        episode, status="settled", outcome=settlement.outcome, timings={**episode.timings, **left}
+    )

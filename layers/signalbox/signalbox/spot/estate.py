@@ -1,0 +1,64 @@
+"""What is known of the instances and their groups when a plan is made, and who can tell."""
+
+from collections.abc import Collection
+from typing import Protocol
+
+import msgspec
+
+GONE = frozenset({"shutting-down", "terminated"})
+
+
+class Instance(msgspec.Struct, frozen=True, kw_only=True):
+    """An EC2 instance.
+
+    Attributes:
+        state: EC2's instance state, as in ``running``.
+        lifecycle: ``spot``, ``scheduled``, ``capacity-block``, or "" for on-demand.
+        group: the Auto Scaling group it is a member of, or "".
+        member_state: Auto Scaling's lifecycle state, as in ``InService``; "" outside a group.
+    """
+
+    id: str
+    state: str
+    lifecycle: str = ""
+    platform: str = "linux"
+    tags: dict[str, str] = {}
+    group: str = ""
+    member_state: str = ""
+    protected: bool = False
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """An Auto Scaling group."""
+
+    name: str
+    tags: dict[str, str] = {}
+    target_groups: tuple[str, ...] = ()
+    capacity_rebalance: bool = False
+    suspended: frozenset[str] = frozenset()
+    desired: int = 0
+    members: dict[str, str] = {}
+    """Instance id → lifecycle state."""
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """The estate as it was read for one plan. An instance that EC2 does not know is absent."""
+
+    instances: dict[str, Instance]
+    groups: dict[str, Group]
+
+
+class EstateReader(Protocol):
+    """Reads in bulk: the number of calls grows with the groups and the pages, not with the instances."""
+
+    def snapshot(self, instances: Collection[str]) -> Snapshot:
+        """The instances and the groups that they are members of."""
+        ...
+
+    def groups(self, names: Collection[str]) -> dict[str, Group]:
+        """The groups that exist among the names."""
+        ...
+
+    def parameters(self, names: Collection[str]) -> dict[str, str]:
+        """The Parameter Store values that exist among the names."""
+        ...
