@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MEMBERS_CAP = 50  # DescribeAutoScalingInstances, Auto Scaling API Reference
 FILTER_CAP = 200  # values of one filter, EC2 API Reference
-GROUPS_CAP = 100  # names, with MaxRecords raised to match, DescribeAutoScalingGroups
+GROUPS_CAP = 50  # names, DescribeAutoScalingGroups
 PARAMETERS_CAP = 10  # GetParameters, Systems Manager API Reference
 PAGE = 1000
 INVOCATIONS_PAGE = 50
@@ -74,7 +74,6 @@ class AwsAutoScaling:
             answer = call(
                 self._auto_scaling.describe_auto_scaling_groups,
                 AutoScalingGroupNames=list(part),
-                MaxRecords=GROUPS_CAP,
             )
             found |= {group["AutoScalingGroupName"]: _group(group) for group in answer["AutoScalingGroups"]}
         return found

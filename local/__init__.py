@@ -1,0 +1,1 @@
+"""The embedded AWS: a whole Signalbox on one machine, no account needed."""

@@ -1,0 +1,5 @@
+"""`python -m local.estate`"""
+
+from local.estate.server import main
+
+main()

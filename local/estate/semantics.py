@@ -1,0 +1,32 @@
+"""What AWS does and moto does not, put into moto for as long as the estate runs."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from local.estate.commands import command_semantics
+from local.estate.groups import group_semantics
+from local.estate.instances import instance_semantics
+from local.estate.replacing import Replacements
+from local.estate.targets import target_semantics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.estate.buckets import Clock
+
+
+@contextmanager
+def aws_semantics(clock: Clock = time.monotonic) -> Iterator[None]:
+    """Within this context moto, in the whole process, behaves as the modules named above say.
+
+    Deregistration delays pass on `clock` (seconds, monotonic).
+    """
+    with Replacements() as replacements:
+        instance_semantics(replacements)
+        target_semantics(replacements, clock)
+        group_semantics(replacements)
+        command_semantics(replacements)
+        yield

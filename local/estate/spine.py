@@ -1,0 +1,97 @@
+"""Callers and their policies, asked of the spine."""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import boto3
+import requests
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.estate.authorization import Principal
+from local.estate.errors import AwsError
+from local.settings import ACCESS_KEY, REGION, SECRET_KEY
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
+
+SECONDS = 10.0
+
+
+class SpineIdentity:
+    """The IdentitySource of the embedded AWS: sessions from the spine's launcher, policies from its IAM.
+
+    The policies themselves are read, not SimulatePrincipalPolicy's verdict: ministack's looks at the first
+    resource only, and at no condition key of the request.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._iam: IAMClient = boto3.client(
+            "iam",
+            endpoint_url=self._url,
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=Config(
+                connect_timeout=SECONDS,
+                read_timeout=SECONDS,
+                max_pool_connections=50,
+                # The caller's own SDK tries again.
+                retries={"total_max_attempts": 1},
+            ),
+        )
+
+    def close(self) -> None:
+        self._iam.close()
+
+    def principal(self, access_key: str) -> Principal | None:
+        """Raises AwsError 503 when the spine can't be asked."""
+        try:
+            answer = requests.get(
+                f"{self._url}/_signalbox/principal",
+                params={"access_key": access_key},
+                timeout=SECONDS,
+            )
+        except requests.RequestException as error:
+            raise _unreachable(self._url, error) from error
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            return None
+        if answer.status_code != HTTPStatus.OK:
+            raise _unreachable(self._url, answer.text)
+        document = answer.json()
+        return Principal(document["arn"], document["role_arn"], document["account"])
+
+    def policies(self, principal: Principal) -> list[str]:
+        """None of a role that is gone; raises AwsError 503 when the spine can't be asked."""
+        try:
+            return self._policies(principal.role_arn.rpartition("/")[2])
+        except self._iam.exceptions.NoSuchEntityException:
+            return []
+        except (BotoCoreError, ClientError) as error:
+            raise _unreachable(self._url, error) from error
+
+    def _policies(self, role: str) -> list[str]:
+        inline = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
+        documents: list[object] = [
+            self._iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
+        ]
+        attached = self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+        documents += [self._managed(policy["PolicyArn"]) for policy in attached]
+        return [document if isinstance(document, str) else json.dumps(document) for document in documents]
+
+    def _managed(self, arn: str) -> object:
+        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        found = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        return found["PolicyVersion"]["Document"]
+
+
+def _unreachable(url: str, reason: object) -> AwsError:
+    return AwsError(
+        "ServiceUnavailable",
+        f"the guard can't ask the spine at {url} who is calling: {reason}",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    )
