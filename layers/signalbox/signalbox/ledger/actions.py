@@ -101,7 +101,8 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker reports to its state machine: what it did this time, and whether to come again."""
+    """What a worker reports to its state machine: how its actions have ended so far, and whether to come
+    again."""
 
     succeeded: int = 0
     failed: int = 0
@@ -154,7 +155,7 @@ class Worker:
         performers: kind of action → who does it; in this order.
         clock: seconds since 1970.
         sleep: waits that many seconds between two tries.
-        on_failure: told of each action that failed for good, with the error behind it.
+        on_failure: told of each action that failed for good, with why and the error behind it, if any.
     """
 
     def __init__(
@@ -163,7 +164,7 @@ class Worker:
         performers: Mapping[str, Performer],
         clock: Clock,
         sleep: Callable[[float], None],
-        on_failure: Callable[[Action, Exception], None],
+        on_failure: Callable[[Action, str, Exception | None], None],
     ) -> None:
         self._store = store
         self._performers = performers
@@ -179,8 +180,8 @@ class Worker:
         for action in (a for kind in self._performers for a in self._store.actions(window, plan, kind)):
             now = self._clock()
             if action.status in FINAL:
-                continue
-            if action.due_at > now:
+                counts[action.status] += 1
+            elif action.due_at > now:
                 next_due.append(action.due_at)
             elif now >= until:
                 unfinished = True
@@ -200,28 +201,30 @@ class Worker:
         claimed = self._store.claim(window, action.id, owner, self._clock(), LEASE_SECONDS)
         if claimed is None:
             return None
-        result = self._perform(claimed, until)
+        result, error = self._perform(claimed, until)
+        if result.status == "failed":
+            self._on_failure(claimed, result.reason, error)
         self._store.finish(window, action.id, owner, result, self._clock())
         return result
 
-    def _perform(self, action: Action, until: float) -> Result:
+    def _perform(self, action: Action, until: float) -> tuple[Result, Exception | None]:
         """Tries until the time is up: the action's own deadline, or the worker's."""
         give_up_at = min(until, action.deadline) if action.deadline > self._clock() else until
         backoff = FIRST_BACKOFF_SECONDS
         while True:
             try:
-                return self._performers[action.kind].perform(action)
+                return self._performers[action.kind].perform(action), None
             except TransientError as error:
                 pause = random.uniform(0, backoff)  # noqa: S311 - jitter, not a secret
                 if self._clock() + pause >= give_up_at:
-                    return self._failed(action, error)
+                    return _failed(error)
                 self._sleep(pause)
                 action = msgspec.structs.replace(action, attempts=action.attempts + 1)
                 backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
             except Exception as error:  # refused for good or a bug: it must not hold up the other actions
-                return self._failed(action, error)
+                return _failed(error)
 
-    def _failed(self, action: Action, error: Exception) -> Result:
-        self._on_failure(action, error)
-        code = getattr(error, "code", type(error).__name__)
-        return Result(status="failed", reason=f"{code}: {error}")
+
+def _failed(error: Exception) -> tuple[Result, Exception]:
+    code = getattr(error, "code", type(error).__name__)
+    return Result(status="failed", reason=f"{code}: {error}"), error

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import msgspec
 
 from signalbox.errors import InvariantError
-from signalbox.ledger.actions import Action, ActionStore, Performer, Worker
+from signalbox.ledger.actions import ActionStore, Performer, Worker
 from signalbox.ledger.windows import Window
-from signalbox.spot.telemetry import report_progress
+from signalbox.spot.telemetry import report_failure
 from signalbox.telemetry import logger
 
 HAND_BACK_SECONDS = 10.0
@@ -51,29 +51,12 @@ def new_plan_id() -> str:
 
 
 def worker(store: ActionStore, performers: Mapping[str, Performer]) -> Worker:
-    """A worker on the wall clock that logs each failure."""
-    return Worker(store, performers, time.time, time.sleep, _log_failure)
+    """A worker on the wall clock that reports each failure."""
+    return Worker(store, performers, time.time, time.sleep, report_failure)
 
 
 def work(worker: Worker, event: dict[str, Any], context: Remaining) -> dict[str, Any]:
     """Performs the due actions of the worker's kinds, until the function's own time is nearly up."""
     task = parse_task(event)
     until = time.time() + context.get_remaining_time_in_millis() / 1000 - HAND_BACK_SECONDS
-    progress = worker.work(task.window, task.plan, task.window.execution_name, until)
-    report_progress(progress)
-    return dict(msgspec.to_builtins(progress))
-
-
-def _log_failure(action: Action, error: Exception) -> None:
-    logger.error(
-        "action failed",
-        extra={
-            "action": action.id,
-            "kind": action.kind,
-            "group": action.group,
-            "target": action.target,
-            "subjects": list(action.subjects),
-            "error": f"{type(error).__name__}: {error}",
-        },
-        exc_info=error,
-    )
+    return dict(msgspec.to_builtins(worker.work(task.window, task.plan, task.window.execution_name, until)))

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from signalbox.ledger.actions import Progress
+from signalbox.ledger.actions import Action
 from signalbox.ledger.records import Plan
 from signalbox.ledger.sweeping import Sweep
 from signalbox.spot.closing import Closing
@@ -48,10 +48,21 @@ def report_plan(plan: Plan) -> None:
     emit(DIMENSIONS, {"InstancesPlanned": (len(plan.decisions), "Count")} if plan.decisions else {})
 
 
-def report_progress(progress: Progress) -> None:
-    """One worker's turn."""
-    counts = {"ActionsSucceeded": progress.succeeded, "ActionsFailed": progress.failed}
-    emit(DIMENSIONS, {name: (count, "Count") for name, count in counts.items() if count})
+def report_failure(action: Action, reason: str, error: Exception | None) -> None:
+    """One action that failed for good."""
+    logger.error(
+        "action failed",
+        extra={
+            "action": action.id,
+            "kind": action.kind,
+            "group": action.group,
+            "target": action.target,
+            "subjects": list(action.subjects),
+            "reason": reason,
+        },
+        exc_info=error,
+    )
+    emit({**DIMENSIONS, "Kind": action.kind}, {"ActionsFailed": (1, "Count")})
 
 
 def report_closing(closing: Closing) -> None:

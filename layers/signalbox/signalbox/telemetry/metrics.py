@@ -4,24 +4,14 @@ Source: "Specification: Embedded metric format", Amazon CloudWatch User Guide.
 """
 
 import asyncio
-import importlib.util
-import sys
 from collections.abc import Mapping
-from types import ModuleType
 from typing import Literal
-
-from signalbox.telemetry import logger
-
-if importlib.util.find_spec("aiohttp") is None:
-    # aws-embedded-metrics imports aiohttp to probe for EC2 metadata. AWS_EMF_ENVIRONMENT=lambda rules that
-    # probe out, so the layer leaves the library out, and an empty module satisfies the import.
-    _aiohttp = ModuleType("aiohttp")
-    _aiohttp.ClientTimeout = _aiohttp.ClientSession = object  # type: ignore[attr-defined]  # made up here
-    sys.modules["aiohttp"] = _aiohttp
 
 from aws_embedded_metrics.environment.lambda_environment import LambdaEnvironment
 from aws_embedded_metrics.logger.metrics_context import MetricsContext
 from aws_embedded_metrics.logger.metrics_logger import MetricsLogger
+
+from signalbox.telemetry import logger
 
 NAMESPACE = "Signalbox"
 

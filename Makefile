@@ -1,0 +1,99 @@
+# Every command of the project. `make` alone lists them. Needs a Python 3.13 somewhere (or SIGNALBOX_PYTHON) and a
+# POSIX shell; everything else is fetched, by hash, into .venv on first use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export SAM_CLI_TELEMETRY := 0
+export PYTHONPATH := $(CURDIR)/layers/signalbox
+
+STAGE ?= dev
+ARGS ?=
+# The first that runs: a pyenv shim may be there and fail.
+BOOTSTRAP_PYTHON = $(shell for python in .venv/bin/python python3 python3.13 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { echo "$$python"; break; }; done)
+# In an environment of its own: its pins and ministack's exclude each other.
+SAM = uvx --quiet --python .venv/bin/python --from aws-sam-cli==1.170.0 sam
+TYPED = layers/signalbox/signalbox functions local tests $(if $(wildcard bench/*.py),bench)
+COMPILE = uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-header
+# The Lambda runtime brings the first six; the rest is aiohttp's (see layers/dependencies/stand_ins).
+IN_RUNTIME = boto3 botocore s3transfer python-dateutil six urllib3
+NEVER_USED = aiohttp aiohappyeyeballs aiosignal attrs frozenlist multidict propcache yarl idna
+
+.PHONY: help
+help: ## List the commands
+	@echo "Signalbox: make COMMAND"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo "Options of a command of the embedded AWS go into ARGS: make demo ARGS=--help"
+
+.PHONY: setup
+setup: ## Make .venv, or bring it up to date (the other commands do it themselves)
+	@test -n "$(BOOTSTRAP_PYTHON)" || { echo "No Python (3.8 or later) on PATH to begin with. Install Python 3.13." >&2; exit 1; }
+	@$(BOOTSTRAP_PYTHON) local/bootstrap.py
+
+.PHONY: demo
+demo: setup ## Everything from nothing: a Spot interruption handled on the embedded AWS, and checked
+	@python -m local demo $(ARGS)
+
+.PHONY: test
+test: setup ## Run every test (ARGS="-k window -x" to choose)
+	@python -m pytest $(ARGS)
+
+.PHONY: check
+check: setup ## Lint, format, types, import rules, template
+	ruff check .
+	ruff format --check .
+	mypy $(TYPED)
+	lint-imports
+	cfn-lint template.yaml
+
+.PHONY: bench
+bench: setup ## Measure: calls, time and cost per thousand events
+	@if [ -e bench/__main__.py ]; then python -m bench $(ARGS); else echo "No benchmarks yet."; fi
+
+.PHONY: up
+up: setup ## Start the embedded AWS with the stack and a demo fleet, and leave it running
+	@python -m local up $(ARGS)
+
+.PHONY: down
+down: setup ## Stop what `make up` left running
+	@python -m local down $(ARGS)
+
+.PHONY: send
+send: setup ## Deliver an event file as AWS would: make send EVENT=events/spot/interruption_warning.json
+	@test -n "$(EVENT)" || { echo "Which event? make send EVENT=events/spot/interruption_warning.json" >&2; exit 2; }
+	@python -m local send "$(EVENT)" $(ARGS)
+
+.PHONY: status
+status: setup ## What happened, from the ledger: episodes, actions, windows, queues
+	@python -m local status $(ARGS)
+
+.PHONY: lock
+lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
+	$(COMPILE) $(ARGS) requirements/bootstrap.in --output-file requirements/bootstrap.txt
+	$(COMPILE) $(ARGS) requirements/dev.in --output-file requirements/dev.txt
+	$(COMPILE) layers/dependencies/requirements.in --constraint requirements/dev.txt \
+		$(addprefix --no-emit-package ,$(IN_RUNTIME) $(NEVER_USED)) --output-file layers/dependencies/requirements.txt
+
+.PHONY: build
+build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)
+	$(SAM) build
+
+.PHONY: deploy
+deploy: ## sam build and deploy to the AWS account of your credentials: make deploy STAGE=dev|staging|prod
+	@case "$(STAGE)" in dev|staging|prod) ;; *) echo "STAGE is dev, staging or prod, not \"$(STAGE)\"." >&2; exit 2;; esac
+	@$(MAKE) build
+	$(SAM) deploy --config-env $(STAGE) $(ARGS)
+
+.PHONY: clean
+clean: ## Stop what this checkout left running; remove .local and .aws-sam
+	@if [ -d .local ] && [ -x .venv/bin/python ]; then python -m local down --all; fi
+	@rm -rf .local .aws-sam
+
+.PHONY: distclean
+distclean: clean ## The same, and remove .venv and the caches
+	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,94 @@
+"""What the ledger says, read as it is stored: windows, decisions, actions, episodes, rejections, queues."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from signalbox.ledger.dynamodb import DynamoLedger
+from signalbox.ledger.windows import Pointer, Window
+from signalbox.spot.episodes import Episode, episode_key
+from signalbox.spot.intake import DOMAIN
+from signalbox.spot.planning import Decision
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from local.embedded import EmbeddedAws
+    from signalbox.ledger.actions import Action
+    from signalbox.ledger.records import Plan, Rejection
+
+
+@dataclass(frozen=True, slots=True)
+class WindowAccount:
+    """One window: how far it is, what was decided, what was done."""
+
+    window: Window
+    pointer: Pointer
+    plan: Plan | None
+    decisions: tuple[Decision, ...]
+    actions: tuple[Action, ...]
+    episodes: Mapping[str, Episode]
+
+    @property
+    def state(self) -> str:
+        """``open``, ``closed`` (not planned yet), ``planned`` or ``settled``."""
+        if self.plan is not None:
+            return "settled" if self.plan.settled else "planned"
+        newest = self.window.number == self.pointer.number
+        return "open" if newest and self.pointer.open else "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A queue's messages: waiting, and in somebody's hands."""
+
+    name: str
+    visible: int
+    in_flight: int
+
+
+class Account:
+    """Reads a deployed stack's account of itself."""
+
+    def __init__(self, aws: EmbeddedAws, outputs: Mapping[str, str]) -> None:
+        self._sqs = aws.client("sqs")
+        self._outputs = outputs
+        self._ledger = DynamoLedger(aws.client("dynamodb"), outputs["LedgerTableName"], time.time)
+
+    def windows(self, most: int) -> list[WindowAccount]:
+        """The newest windows of every account and Region, oldest first."""
+        return [
+            self._window(Window(key.domain, key.account, key.region, number), pointer)
+            for key, pointer in self._ledger.pointers(DOMAIN)
+            for number in range(max(1, pointer.number - most + 1), pointer.number + 1)
+        ]
+
+    def rejections(self) -> list[Rejection]:
+        """Today's, UTC."""
+        return self._ledger.rejections(DOMAIN, f"{datetime.now(UTC):%Y-%m-%d}")
+
+    def queues(self) -> list[Depth]:
+        """Every queue that the stack's outputs name."""
+        urls = sorted((key, url) for key, url in self._outputs.items() if key.endswith("QueueUrl"))
+        return [self._depth(key.removesuffix("Url"), url) for key, url in urls]
+
+    def _window(self, window: Window, pointer: Pointer) -> WindowAccount:
+        plan = self._ledger.plan(window)
+        decisions = tuple(msgspec.convert(d, Decision) for d in plan.decisions) if plan else ()
+        actions = tuple(self._ledger.actions(window, plan.id)) if plan else ()
+        return WindowAccount(window, pointer, plan, decisions, actions, self._episodes(window, decisions))
+
+    def _episodes(self, window: Window, decisions: Sequence[Decision]) -> dict[str, Episode]:
+        keys = [episode_key(window.account, window.region, decision.instance) for decision in decisions]
+        episodes = (msgspec.convert(r.body, Episode) for r in self._ledger.records(keys).values())
+        return {episode.instance: episode for episode in episodes}
+
+    def _depth(self, name: str, url: str) -> Depth:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+        return Depth(name, *(int(found[attribute]) for attribute in names))

@@ -1,0 +1,195 @@
+"""`python -m local`: the embedded AWS from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import events, fleet, running
+from local.deployment import DeploymentError
+from local.embedded import EmbeddedAws
+from local.events import EventError
+from local.processes import ProcessError
+from local.progress import Steps
+from local.pruning import TemplateError
+from local.settings import LocalSettings, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from local.pruning import LeftOut
+
+# Each has a `main(arguments) -> int` of its own, and is only imported when called.
+OWN_MODULES = {
+    "demo": "a Spot interruption handled from beginning to end, and checked",
+    "status": "what happened, from the ledger",
+}
+ABOUT = """\
+The embedded AWS: ministack (the spine, at SIGNALBOX_SPINE_PORT, default 4566) and moto behind a guard (the
+estate, at SIGNALBOX_ESTATE_PORT, default 4567). Both listen on 127.0.0.1 only. State and logs are in .local/
+(SIGNALBOX_STATE). local/README.md has the rest."""
+
+
+class UsageError(ValueError):
+    """A command that can't be done as asked; says what to do instead."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; returns the exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] in OWN_MODULES:
+        return int(importlib.import_module(f"local.{given[0]}").main(given[1:]))
+    options = _parser().parse_args(given)
+    try:
+        return int(options.run(options, LocalSettings.from_env()))
+    except (UsageError, EventError, SettingsError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (DeploymentError, ProcessError, TemplateError, BotoCoreError, ClientError) as error:
+        print(f"{options.command} failed: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local", description=ABOUT, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser(
+        "up", help="start everything, deploy the stack, make the fleet, leave it running"
+    )
+    up.set_defaults(run=_up)
+    down = commands.add_parser("down", help="stop what `up` left running")
+    down.add_argument(
+        "--all", action="store_true", help="also what any other command of this checkout left running"
+    )
+    down.set_defaults(run=_down)
+    send = commands.add_parser(
+        "send",
+        help="deliver an event file to the bus, whatever its source, as AWS would",
+        description=events.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    send.add_argument("file", type=Path, help="an event, or a list of events, as JSON")
+    send.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what {{KEY}} stands for, or a new text for a member: detail.instance-action=stop",
+    )
+    send.add_argument(
+        "--age", type=int, default=0, metavar="SECONDS", help="date {{now}}, or `time`, this much earlier"
+    )
+    send.add_argument("--count", type=int, default=1, help="send the file this many times (default: 1)")
+    send.set_defaults(run=_send)
+    env = commands.add_parser("env", help="print what a shell needs to talk to the running copy, for eval")
+    env.set_defaults(run=_env)
+    for name, purpose in OWN_MODULES.items():
+        commands.add_parser(name, help=purpose, add_help=False)
+    return parser
+
+
+def _up(_: argparse.Namespace, settings: LocalSettings) -> int:
+    with Steps() as report:
+        run = running.up(settings, report)
+    print_left_out(run.deployment.left_out)
+    stack = "deployed" if run.deployment.changed else "already up to date"
+    print(f"The embedded AWS is {'up' if run.started else 'already up'}; the stack is {stack}.")
+    print(f"  spine   {run.aws.spine_url}\n  estate  {run.aws.estate_url}")
+    for group, instances in run.fleet.instances.items():
+        print(f"  {group:<7} {len(instances)} Spot instances in service")
+    print(f"  environment in {_shown(settings.env_file)}   logs in {_shown(settings.state / 'logs')}")
+    print("Next: make send EVENT=events/spot/interruption_warning.json, make status, make down")
+    return 0
+
+
+def print_left_out(left_out: Sequence[LeftOut]) -> None:
+    """Says what of the template isn't in the embedded stack, and why."""
+    for part in left_out:
+        print(f"Not in the embedded stack: {part.name} ({part.kind}): {part.reason}")
+
+
+def _down(options: argparse.Namespace, settings: LocalSettings) -> int:
+    stopped = running.down(settings, every=options.all)
+    for state in stopped:
+        print(f"Stopped the embedded AWS of {_shown(state)}.")
+    if not stopped:
+        print("Nothing is running.")
+    return 0
+
+
+def _send(options: argparse.Namespace, settings: LocalSettings) -> int:
+    aws = _running(settings)
+    batch = prepare(
+        options.file,
+        _assignments(options.set),
+        age=options.age,
+        count=options.count,
+        aws=aws,
+        now=datetime.now(UTC),
+    )
+    delivered = aws.deliver(batch)
+    for event, result in zip(batch, delivered, strict=True):
+        rules = ", ".join(result["rules"]) or "no rule"
+        print(f"{event.get('detail-type')} {event.get('id')} {event.get('time')} -> {rules}")
+    unmatched = sum(not result["rules"] for result in delivered)
+    if unmatched:
+        raise UsageError(
+            f"{unmatched} of {len(batch)} matched no rule of the default bus: nothing will happen to them. "
+            "The rules ask for the embedded account and Region, and for a source and detail-type they know."
+        )
+    return 0
+
+
+def prepare(
+    path: Path, assignments: dict[str, str], *, age: int, count: int, aws: EmbeddedAws, now: datetime
+) -> list[dict[str, object]]:
+    """The events of a file, `count` times over, filled in. Raises EventError."""
+    placed, given = events.place(events.read(path), assignments)
+    moment = now - timedelta(seconds=age)
+    if age:
+        placed = [
+            event if "{{" in str(event.get("time", "")) else {**event, "time": events.timestamp(moment)}
+            for event in placed
+        ]
+    return events.fill(placed * count, events.Values(moment, _fleet_instances(aws), given))
+
+
+def _fleet_instances(aws: EmbeddedAws) -> Iterator[str]:
+    for instances in fleet.members(aws).values():
+        yield from instances
+
+
+def _env(_: argparse.Namespace, settings: LocalSettings) -> int:
+    _running(settings)
+    for line in settings.env_file.read_text().splitlines():
+        print(f"export {line}")
+    return 0
+
+
+def _running(settings: LocalSettings) -> EmbeddedAws:
+    aws = EmbeddedAws.attach(settings.state)
+    if aws is None:
+        raise UsageError("The embedded AWS is not running. Start it with `make up`.")
+    return aws
+
+
+def _assignments(texts: Sequence[str]) -> dict[str, str]:
+    wrong = [text for text in texts if not text.partition("=")[1]]
+    if wrong:
+        raise UsageError(f"--set {wrong[0]}: write KEY=VALUE.")
+    return dict(text.split("=", 1) for text in texts)
+
+
+def _shown(path: Path) -> Path:
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

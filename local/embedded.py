@@ -1,0 +1,298 @@
+"""The embedded AWS as one thing: start it, reach it, stop it.
+
+with EmbeddedAws.start(Path(".local/demo")) as aws:
+    aws.client("dynamodb").list_tables()
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from local.processes import LocalProcess, ProcessError
+from local.settings import ACCESS_KEY, ACCOUNT, HOST, REGION, SECRET_KEY, free_port, port_is_free
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+    from types import TracebackType
+
+# What lives behind the guard: boto3's name of the service -> the SDKs' variable for its endpoint.
+# SSM as a whole is there: Run Command, the documents it runs and the groups' parameters.
+ESTATE_ENDPOINT_VARIABLES = {
+    "autoscaling": "AWS_ENDPOINT_URL_AUTO_SCALING",
+    "ec2": "AWS_ENDPOINT_URL_EC2",
+    "ecs": "AWS_ENDPOINT_URL_ECS",
+    "elb": "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING",
+    "elbv2": "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
+    "ssm": "AWS_ENDPOINT_URL_SSM",
+}
+# The emulators and the functions they run see these and nothing else of the caller's environment: a real
+# profile, a real endpoint or a proxy has no business there.
+INHERITED_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "USER")
+HEALTH_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class EmbeddedAws:
+    """A running spine and, unless it was started without, the estate behind its guard."""
+
+    state: Path
+    spine: LocalProcess
+    spine_port: int
+    estate: LocalProcess | None
+    estate_port: int
+
+    @classmethod
+    def start(
+        cls,
+        state: Path,
+        *,
+        spine_port: int | None = None,
+        estate_port: int | None = None,
+        enforce_iam: bool = True,
+        estate: bool = True,
+        wait_scale: float = 1.0,
+        tethered: bool = True,
+    ) -> Self:
+        """Starts both and returns when both answer. Nothing is left running when it raises ProcessError.
+
+        A port of None is any free one. `wait_scale` scales the seconds of a state machine's Wait states.
+        Tethered, they end with this process; otherwise they stay until a `stop`, of an attached one perhaps.
+        """
+        state = state.absolute()
+        if cls.attach(state) is not None:
+            raise ProcessError(f"An embedded AWS already runs from {state}. Stop it first: `make down`.")
+        end_all(state)
+        spine_port = _usable(spine_port, "spine", "SIGNALBOX_SPINE_PORT", frozenset())
+        estate_port = _usable(estate_port, "estate", "SIGNALBOX_ESTATE_PORT", frozenset({spine_port}))
+        scratch = state / "scratch"
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        spine = LocalProcess.start(
+            "local.spine",
+            ["--port", str(spine_port), "--scratch", str(scratch)],
+            state=state,
+            environment=spine_environment(
+                spine_port,
+                estate_url=f"http://{HOST}:{estate_port}" if estate else None,
+                scratch=scratch,
+                enforce_iam=enforce_iam,
+                wait_scale=wait_scale,
+            ),
+            tethered=tethered,
+        )
+        aws = cls(state, spine, spine_port, None, estate_port)
+        try:
+            if estate:
+                aws.estate = LocalProcess.start(
+                    "local.estate",
+                    ["--port", str(estate_port), "--spine", aws.spine_url],
+                    state=state,
+                    environment=estate_environment(scratch),
+                    tethered=tethered,
+                )
+            aws._wait_until_healthy()
+            ports = {"spine": spine_port, "estate": estate_port if estate else None}
+            aws._ports_file.write_text(json.dumps(ports))
+        except BaseException:
+            aws.stop()
+            raise
+        return aws
+
+    @classmethod
+    def attach(cls, state: Path) -> Self | None:
+        """The embedded AWS that runs from `state`, or None if none does, or only a part of one."""
+        state = state.absolute()
+        spine, estate = LocalProcess.recorded(state, "spine"), LocalProcess.recorded(state, "estate")
+        try:
+            ports = json.loads((state / "processes" / "ports.json").read_text())
+        except (FileNotFoundError, ValueError):
+            ports = {"spine": None, "estate": None}
+        if spine and ports["spine"] and bool(estate) == bool(ports["estate"]):
+            return cls(state, spine, ports["spine"], estate, ports["estate"] or 0)
+        return None
+
+    @property
+    def spine_url(self) -> str:
+        """The endpoint of everything that isn't the estate's."""
+        return f"http://{HOST}:{self.spine_port}"
+
+    @property
+    def estate_url(self) -> str:
+        """The endpoint of the guard and, behind it, of EC2, Auto Scaling, ELB, ECS and SSM."""
+        return f"http://{HOST}:{self.estate_port}"
+
+    def environment(self) -> dict[str, str]:
+        """What another process needs in its environment to talk to this AWS with any SDK."""
+        return {"AWS_ENDPOINT_URL": self.spine_url} | client_environment(
+            self.estate_url if self.estate else None
+        )
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client of `service`, at the endpoint where it lives. `options` go to boto3 as they are."""
+        return _session().client(  # type: ignore[call-overload] # the stubs list each service's literal
+            service,
+            endpoint_url=self.estate_url
+            if self.estate and service in ESTATE_ENDPOINT_VARIABLES
+            else self.spine_url,
+            config=options.pop("config", Config(retries={"total_max_attempts": 1}, max_pool_connections=32)),
+            **options,
+        )
+
+    def deliver(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Puts events on the default bus as they stand, whatever their source, as AWS itself would.
+
+        For each, in order: `{"id": its id, "rules": [names of the rules it matched]}`.
+        """
+        status, answer = _ask(self.spine_port, "POST", "/_signalbox/events", json.dumps(events), timeout=60)
+        if status != HTTPStatus.OK:
+            raise ProcessError(f"The spine refused the events: {answer.decode(errors='replace')}")
+        delivered: list[dict[str, Any]] = json.loads(answer)["events"]
+        return delivered
+
+    def alive(self) -> bool:
+        """Whether every process of it still runs."""
+        return self.spine.alive() and (self.estate is None or self.estate.alive())
+
+    def stop(self) -> None:
+        """Ends both processes, removes what they unpacked, leaves the logs. Harmless when repeated."""
+        try:
+            if self.estate is not None:
+                self.estate.stop()
+        finally:
+            self.spine.stop()
+            end_all(self.state)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def _ports_file(self) -> Path:
+        return self.state / "processes" / "ports.json"
+
+    def _wait_until_healthy(self) -> None:
+        self.spine.wait_until(lambda: answers(self.spine_port, "/_signalbox/health"), HEALTH_SECONDS)
+        if self.estate is not None:
+            self.estate.wait_until(lambda: answers(self.estate_port, "/_guard/health"), HEALTH_SECONDS)
+
+
+def end_all(state: Path) -> bool:
+    """Ends whatever still runs from `state`, whole or not, and removes what it unpacked; says if any did."""
+    running = [LocalProcess.recorded(state.absolute(), name) for name in ("estate", "spine")]
+    for process in running:
+        if process is not None:
+            process.stop()
+    (state / "processes" / "ports.json").unlink(missing_ok=True)
+    shutil.rmtree(state / "scratch", ignore_errors=True)
+    return any(running)
+
+
+def client_environment(estate_url: str | None) -> dict[str, str]:
+    """Credentials, region and the estate's endpoints, for a client anywhere."""
+    endpoints = dict.fromkeys(ESTATE_ENDPOINT_VARIABLES.values(), estate_url) if estate_url else {}
+    return {
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "NO_PROXY": f"{HOST},localhost",
+    } | {name: url for name, url in endpoints.items() if url}
+
+
+def inherited_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The part of the caller's environment that a process of the embedded AWS may see."""
+    return {name: environment[name] for name in INHERITED_VARIABLES if name in environment}
+
+
+def spine_environment(
+    port: int, *, estate_url: str | None, scratch: Path, enforce_iam: bool, wait_scale: float
+) -> dict[str, str]:
+    """The environment of the spine, and through it of every function: ministack's workers inherit it."""
+    return (
+        inherited_environment()
+        | client_environment(estate_url)
+        | {
+            "AUTH": "true" if enforce_iam else "false",
+            # No Docker socket there: ministack's sweep for old containers must not touch anybody's.
+            "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
+            "GATEWAY_PORT": str(port),
+            "IOT_MTLS_ENABLED": "0",
+            "LAMBDA_EXECUTOR": "local",
+            "MINISTACK_ACCOUNT_ID": ACCOUNT,
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            "PERSIST_STATE": "0",
+            "PYTHONUNBUFFERED": "1",
+            "SFN_WAIT_SCALE": str(wait_scale),
+            "SFTP_ENABLED": "0",
+            "TMPDIR": str(scratch),
+        }
+    )
+
+
+def estate_environment(scratch: Path) -> dict[str, str]:
+    """The environment of moto and its guard."""
+    return (
+        inherited_environment()
+        | client_environment(None)
+        | {"MOTO_ACCOUNT_ID": ACCOUNT, "PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
+    )
+
+
+def answers(port: int, path: str) -> bool:
+    """Whether `path` on that port of the loopback answers 200."""
+    try:
+        return _ask(port, "GET", path, timeout=2)[0] == HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _ask(port: int, method: str, path: str, body: str | None = None, *, timeout: float) -> tuple[int, bytes]:
+    # Not urllib: it would ask the proxy of the caller's environment, which can't reach this loopback.
+    connection = http.client.HTTPConnection(HOST, port, timeout=timeout)
+    try:
+        connection.request(method, path, body, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def _usable(port: int | None, name: str, variable: str, taken: frozenset[int]) -> int:
+    if port is None:
+        return free_port(taken)
+    if not port_is_free(port):
+        raise ProcessError(
+            f"Port {port}, wanted for the {name}, is in use. Stop what listens there, or choose another: "
+            f"{variable}=<port>."
+        )
+    return port
+
+
+@cache
+def _session() -> boto3.Session:
+    # A profile named in the caller's environment would have to exist, and would bring its own settings.
+    core = botocore.session.Session(session_vars={"profile": (None, None, None, None)})
+    core.set_config_variable("config_file", os.devnull)
+    core.set_config_variable("credentials_file", os.devnull)
+    core.set_credentials(ACCESS_KEY, SECRET_KEY)
+    return boto3.Session(botocore_session=core, region_name=REGION)

@@ -1,0 +1,183 @@
+"""The demo fleet in the estate: two Auto Scaling groups, one behind a load balancer, twelve Spot instances.
+
+Making it twice changes nothing: each part is looked for by name first.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mypy_boto3_autoscaling import AutoScalingClient
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_ssm import SSMClient
+
+    from local.embedded import EmbeddedAws
+
+NAME = "signalbox-demo"
+ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+INSTANCE_TYPES = ("m6i.large", "m5.large", "m5a.large", "r5.large")
+IMAGE = "ami-12c6146b"  # one of those moto knows from the start
+DEREGISTRATION_DELAY_SECONDS = 90
+PARAMETER_PREFIX = "/signalbox/spot"
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """An Auto Scaling group of the fleet, and what runs on its instances before they go."""
+
+    name: str
+    desired: int
+    behind_load_balancer: bool
+    shutdown: tuple[str, ...]
+    timeout_seconds: int = 25
+
+
+GROUPS = (
+    Group("web", 6, behind_load_balancer=True, shutdown=("systemctl stop web", "/opt/web/flush-logs")),
+    Group(
+        "batch",
+        6,
+        behind_load_balancer=False,
+        shutdown=("/opt/batch/checkpoint --to s3", "systemctl stop batch"),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The instances of each group, by the group's name, and the target group of those behind the balancer."""
+
+    instances: Mapping[str, tuple[str, ...]]
+    target_group_arn: str
+
+
+def create(aws: EmbeddedAws) -> Fleet:
+    """Makes what is missing of the fleet, through the guard, as the account's root."""
+    subnets = _subnets(aws.client("ec2"))
+    target_group = _target_group(aws.client("elbv2"), subnets)
+    _launch_template(aws.client("ec2"))
+    autoscaling: AutoScalingClient = aws.client("autoscaling")
+    for group in GROUPS:
+        _group(autoscaling, group, subnets, target_group)
+        _commands(aws.client("ssm"), group)
+    return Fleet(members(aws), target_group)
+
+
+def members(aws: EmbeddedAws) -> dict[str, tuple[str, ...]]:
+    """The instances in service, by group. Empty where there is no fleet."""
+    autoscaling: AutoScalingClient = aws.client("autoscaling")
+    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name for group in GROUPS])
+    return {
+        group["AutoScalingGroupName"]: tuple(
+            instance["InstanceId"]
+            for instance in group["Instances"]
+            if instance["LifecycleState"] == "InService"
+        )
+        for group in found["AutoScalingGroups"]
+    }
+
+
+def _subnets(ec2: EC2Client) -> list[str]:
+    named = [{"Name": "tag:Name", "Values": [NAME]}]
+    found = ec2.describe_vpcs(Filters=_filters(named))["Vpcs"]
+    if found:
+        subnets = ec2.describe_subnets(Filters=_filters([{"Name": "vpc-id", "Values": [found[0]["VpcId"]]}]))
+        return [subnet["SubnetId"] for subnet in subnets["Subnets"]]
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    subnets_made = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"][
+            "SubnetId"
+        ]
+        for number, zone in enumerate(ZONES)
+    ]
+    # Tagged last: an interrupted run leaves an unnamed network behind, never half of this one.
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "Name", "Value": NAME}])
+    return subnets_made
+
+
+def _filters(filters: list[dict[str, Any]]) -> Any:
+    return filters
+
+
+def _target_group(elbv2: ElasticLoadBalancingv2Client, subnets: list[str]) -> str:
+    try:
+        return elbv2.describe_target_groups(Names=[NAME])["TargetGroups"][0]["TargetGroupArn"]
+    except elbv2.exceptions.TargetGroupNotFoundException:
+        pass
+    balancer = elbv2.create_load_balancer(Name=NAME, Subnets=subnets, Type="application")["LoadBalancers"][0]
+    group = elbv2.create_target_group(
+        Name=NAME, Protocol="HTTP", Port=80, VpcId=balancer["VpcId"], TargetType="instance"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    elbv2.modify_target_group_attributes(
+        TargetGroupArn=group,
+        Attributes=[
+            {"Key": "deregistration_delay.timeout_seconds", "Value": str(DEREGISTRATION_DELAY_SECONDS)}
+        ],
+    )
+    elbv2.create_listener(
+        LoadBalancerArn=balancer["LoadBalancerArn"],
+        Protocol="HTTP",
+        Port=80,
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": group}],
+    )
+    return group
+
+
+def _launch_template(ec2: EC2Client) -> None:
+    found = ec2.describe_launch_templates(
+        Filters=_filters([{"Name": "launch-template-name", "Values": [NAME]}])
+    )
+    if not found["LaunchTemplates"]:
+        ec2.create_launch_template(
+            LaunchTemplateName=NAME, LaunchTemplateData={"ImageId": IMAGE, "InstanceType": "m6i.large"}
+        )
+
+
+def _group(autoscaling: AutoScalingClient, group: Group, subnets: list[str], target_group: str) -> None:
+    if autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]:
+        return
+    tags = {"Name": group.name, "signalbox:spot": "act"}
+    autoscaling.create_auto_scaling_group(
+        AutoScalingGroupName=group.name,
+        MinSize=0,
+        MaxSize=group.desired * 2,
+        DesiredCapacity=group.desired,
+        VPCZoneIdentifier=",".join(subnets),
+        TargetGroupARNs=[target_group] if group.behind_load_balancer else [],
+        MixedInstancesPolicy={
+            "LaunchTemplate": {
+                "LaunchTemplateSpecification": {"LaunchTemplateName": NAME, "Version": "$Latest"},
+                "Overrides": [{"InstanceType": kind} for kind in INSTANCE_TYPES],
+            },
+            "InstancesDistribution": {
+                "OnDemandBaseCapacity": 0,
+                "OnDemandPercentageAboveBaseCapacity": 0,
+                "SpotAllocationStrategy": "capacity-optimized",
+            },
+        },
+        Tags=[
+            {
+                "ResourceId": group.name,
+                "ResourceType": "auto-scaling-group",
+                "Key": key,
+                "Value": value,
+                "PropagateAtLaunch": True,
+            }
+            for key, value in tags.items()
+        ],
+    )
+
+
+def _commands(ssm: SSMClient, group: Group) -> None:
+    ssm.put_parameter(
+        Name=f"{PARAMETER_PREFIX}/{group.name}/commands",
+        Type="String",
+        Value=json.dumps({"shutdown": list(group.shutdown), "timeout_seconds": group.timeout_seconds}),
+        Overwrite=True,
+    )

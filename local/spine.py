@@ -1,0 +1,226 @@
+"""The spine: ministack served on the loopback, with the two doors this project needs.
+
+    GET  /_signalbox/health
+    GET  /_signalbox/principal?access_key=ASIA…   whose session an access key is (the guard asks)
+    POST /_signalbox/events                       an event, or a list, put on the default bus as it stands
+
+PutEvents refuses `aws.*` sources, as AWS does, and writes its own id, time and account. The second door is
+how an event of AWS's own arrives here: unchanged, whatever its source. Both are refused off the loopback.
+
+The environment (see local.embedded.spine_environment) must be set before this module is imported: ministack
+reads it at import.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import resource
+import shutil
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Never
+from urllib.parse import parse_qs
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from ministack import app as ministack
+from ministack.core import lambda_runtime
+from ministack.core.responses import get_account_id, get_region, request_scope
+from ministack.services import eventbridge, sts
+
+from local.settings import HOST
+
+type Scope = dict[str, Any]
+type Receive = Callable[[], Awaitable[dict[str, Any]]]
+type Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+LOOPBACK = {"127.0.0.1", "::1"}
+LARGEST_BODY = 64 * 2**20
+
+logger = logging.getLogger("signalbox.spine")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A JSON answer of one of the doors."""
+
+    status: HTTPStatus
+    body: object
+
+
+class RefusedError(Exception):
+    """A request a door can't serve; its text says why."""
+
+    def __init__(self, status: HTTPStatus, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
+    """The ASGI application: our doors under /_signalbox/, ministack everywhere else."""
+    if scope["type"] == "http" and scope["path"].startswith("/_signalbox/"):
+        await _answer(scope, receive, send)
+    else:
+        await ministack.app(_as_tls(scope), receive, send)
+
+
+def _as_tls(scope: Scope) -> Scope:
+    """The loopback counts as TLS: the template's policies refuse plain text, as they should on AWS."""
+    if scope["type"] != "http":
+        return scope
+    return {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
+
+
+async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        answer = await _route(scope, receive)
+    except RefusedError as refused:
+        answer = Answer(refused.status, {"message": str(refused)})
+    body = json.dumps(answer.body).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _route(scope: Scope, receive: Receive) -> Answer:
+    client = scope.get("client")
+    if client is None or client[0] not in LOOPBACK:
+        raise RefusedError(HTTPStatus.FORBIDDEN, "this door opens on the loopback only")
+    match scope["method"], scope["path"]:
+        case "GET", "/_signalbox/health":
+            return Answer(HTTPStatus.OK, {"status": "ok", "auth": ministack.AUTH})
+        case "GET", "/_signalbox/principal":
+            return Answer(HTTPStatus.OK, principal(parse_qs(scope["query_string"].decode())))
+        case "POST", "/_signalbox/events":
+            return Answer(HTTPStatus.OK, {"events": deliver(parse_events(await _body(receive)))})
+        case method, path:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"no such door: {method} {path}")
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > LARGEST_BODY:
+            raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"more than {LARGEST_BODY} bytes")
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+def principal(query: dict[str, list[str]]) -> dict[str, str]:
+    """The assumed role behind `access_key`: its session ARN, role ARN and account.
+
+    Raises RefusedError 404 for a key that is no session's.
+    """
+    key = next(iter(query.get("access_key", [])), "")
+    arn = str((sts._sessions.get(key) or {}).get("Arn", ""))
+    # arn:aws:sts::<account>:assumed-role/<role>/<session>
+    kind, _, rest = arn.rpartition(":")[2].partition("/")
+    if kind != "assumed-role":
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"{key!r} is the access key of no assumed role here")
+    account = arn.split(":")[4]
+    return {"arn": arn, "role_arn": f"arn:aws:iam::{account}:role/{rest.split('/')[0]}", "account": account}
+
+
+def parse_events(body: bytes) -> list[dict[str, Any]]:
+    """The events of a request: one JSON object, or a list. What is in them is the receiver's affair."""
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    events = document if isinstance(document, list) else [document]
+    for position, event in enumerate(events):
+        if not isinstance(event, dict):
+            raise RefusedError(HTTPStatus.BAD_REQUEST, f"event {position} is no JSON object")
+    return events
+
+
+def deliver(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Puts events on the default bus of this account and region; says which rules each one matched."""
+    return [{"id": event.get("id"), "rules": _deliver(event)} for event in events]
+
+
+def _deliver(event: dict[str, Any]) -> list[str]:
+    view = eventbridge._EventView(
+        {key: value for key, value in event.items() if key != "detail"}, json.dumps(event.get("detail"))
+    )
+    record = {"EventBusName": "default", "EventId": event.get("id")}
+    # The bus is ours even when the event says it comes from another account or region.
+    with request_scope(get_account_id(), get_region()):
+        rules = [rule["Name"] for name, rule in eventbridge._rules.items() if _matches(name, rule, view)]
+        eventbridge._dispatch_event(record, view)
+    return rules
+
+
+def _matches(name: str, rule: dict[str, Any], view: object) -> bool:
+    return (
+        rule.get("EventBusName", "default") == "default"
+        and rule.get("State") == "ENABLED"
+        and bool(rule.get("EventPattern"))
+        and eventbridge._matches_pattern_view(rule["EventPattern"], view, name)
+    )
+
+
+async def _serve(port: int, scratch: Path) -> None:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    config = Config()
+    config.bind = [f"{HOST}:{port}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    server = serve(application, config, shutdown_trigger=told.wait)  # type: ignore[arg-type] # messages as TypedDicts
+    serving = asyncio.create_task(server)
+    await asyncio.wait([serving, asyncio.create_task(told.wait())], return_when=asyncio.FIRST_COMPLETED)
+    _leave(scratch, failure=serving.exception() if serving.done() else None)
+
+
+def _leave(scratch: Path, failure: BaseException | None) -> Never:
+    """Ends the workers and this process at once.
+
+    Going back through asyncio.run would wait for open connections, and for ministack's pollers and
+    executions, which are threads with no wish to end. There is no state to save.
+    """
+    if failure:
+        logger.error("the spine failed", exc_info=failure)
+    lambda_runtime.reset()
+    shutil.rmtree(scratch, ignore_errors=True)
+    logging.shutdown()
+    os._exit(1 if failure else 0)
+
+
+def _raise_open_file_limit() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 8192 if hard == resource.RLIM_INFINITY else min(hard, 8192)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.spine", description="Serve the spine on the loopback."
+    )
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--scratch", type=Path, required=True, help="folder of the workers' code; removed at the end"
+    )
+    options = parser.parse_args()
+    _raise_open_file_limit()
+    # Functions with active tracing send segments to this socket. Nobody reads it; nobody else may get them.
+    with socket.socket(type=socket.SOCK_DGRAM) as segments:
+        segments.bind((HOST, 0))
+        os.environ["AWS_XRAY_DAEMON_ADDRESS"] = f"{HOST}:{segments.getsockname()[1]}"
+        asyncio.run(_serve(options.port, options.scratch))
+
+
+if __name__ == "__main__":
+    main()

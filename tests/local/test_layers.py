@@ -1,0 +1,77 @@
+"""The layers, built as `sam build` builds them, carry all that the functions import."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local.deployment import tool_environment
+from local.settings import ROOT
+
+# What the managed runtime brings besides the layers.
+IN_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "six.py", "urllib3")
+PROGRAM = """
+import sys
+sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:]
+import aws_embedded_metrics
+import aws_lambda_powertools
+import aws_xray_sdk.core
+import msgspec
+import signalbox
+print(msgspec.__file__)
+"""
+
+
+def build(layer: str, target: str, artifacts: Path, scratch: Path, **variables: str) -> None:
+    # As the SAM CLI does it: the sources are copied elsewhere first.
+    source = shutil.copytree(ROOT / "layers" / layer, scratch / layer)
+    subprocess.run(  # noqa: S603 - the project's own Makefile
+        ["make", "--silent", target, f"ARTIFACTS_DIR={artifacts}"],  # noqa: S607 - whichever make the user has
+        cwd=source,
+        env=tool_environment() | variables,
+        check=True,
+    )
+
+
+@pytest.fixture
+def scratch(tmp_path: Path) -> Path:
+    return tmp_path / "scratch"
+
+
+def test_the_functions_imports_are_all_in_the_layers(tmp_path: Path, scratch: Path) -> None:
+    artifacts = tmp_path / "artifacts"
+    build("dependencies", "build-DependenciesLayer", artifacts, scratch, SIGNALBOX_LAYER_PLATFORM="host")
+    build("signalbox", "build-SignalboxLayer", artifacts, scratch)
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    for name in IN_RUNTIME:
+        (runtime / name).symlink_to(Path(boto3.__file__).parent.parent / name)
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, str(artifacts / "python"), str(runtime)],
+        env={"PATH": os.environ["PATH"], "AWS_LAMBDA_FUNCTION_NAME": "any"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == str(artifacts / "python" / "msgspec" / "__init__.py")
+
+
+@pytest.mark.parametrize(("architecture", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
+def test_each_architecture_gets_its_own_compiled_wheels(
+    tmp_path: Path, scratch: Path, architecture: str, machine: str
+) -> None:
+    build("dependencies", "build-DependenciesLayer", tmp_path, scratch, SIGNALBOX_ARCHITECTURE=architecture)
+    compiled = {path.name.partition(".")[0]: path.name for path in (tmp_path / "python").rglob("*.so")}
+    assert compiled == {name: f"{name}.cpython-313-{machine}-linux-gnu.so" for name in ("_core", "_wrappers")}
+    assert not list(tmp_path.rglob("__pycache__"))
+    assert len(list(tmp_path.rglob("*.dist-info/METADATA"))) == len(list(tmp_path.rglob("*.dist-info")))
+
+
+def test_an_unknown_architecture_is_refused(tmp_path: Path, scratch: Path) -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        build("dependencies", "build-DependenciesLayer", tmp_path, scratch, SIGNALBOX_ARCHITECTURE="mips")

@@ -1,0 +1,173 @@
+"""Nothing is lost on a hop: queues, rules, functions and alarms."""
+
+from typing import Any
+
+import pytest
+
+from tests.template.sources import attribute, mentions, resources, state_machines, statements
+
+QUEUES = resources("AWS::SQS::Queue")
+FUNCTIONS = resources("AWS::Serverless::Function")
+ALARMS = resources("AWS::CloudWatch::Alarm")
+
+
+def dead_letter_queues() -> set[str]:
+    """Queues that take what another hop could not deliver or do."""
+
+    def targets(node: Any) -> list[Any]:
+        if isinstance(node, dict):
+            own = [node["deadLetterTargetArn"]] if "deadLetterTargetArn" in node else []
+            own += [node["DeadLetterConfig"]["Arn"]] if "DeadLetterConfig" in node else []
+            own += [node["OnFailure"]["Destination"]] if "OnFailure" in node else []
+            return own + [target for value in node.values() for target in targets(value)]
+        return [target for value in node for target in targets(value)] if isinstance(node, list) else []
+
+    return {target["Fn::GetAtt"][0] for target in targets(resources())}
+
+
+def event_targets() -> list[tuple[str, dict[str, Any]]]:
+    """(rule, target); for a rule that SAM makes of a function's event, the rule's logical id."""
+    rules = [
+        (name, target)
+        for name, rule in resources("AWS::Events::Rule").items()
+        for target in rule["Properties"]["Targets"]
+    ]
+    events = [
+        (f"{name}{event}", item["Properties"])
+        for name, function in FUNCTIONS.items()
+        for event, item in function["Properties"].get("Events", {}).items()
+        if item["Type"] != "SQS"
+    ]
+    return rules + events
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_every_queue_has_a_dead_letter_queue_or_is_one(name: str) -> None:
+    redrive = QUEUES[name]["Properties"].get("RedrivePolicy")
+    assert (redrive is not None) != (name in dead_letter_queues())
+    if redrive:
+        assert 3 <= redrive["maxReceiveCount"] <= 10
+
+
+@pytest.mark.parametrize(("name", "target"), event_targets())
+def test_every_rule_target_has_a_dead_letter_queue_that_takes_from_this_rule_only(
+    name: str, target: dict[str, Any]
+) -> None:
+    queue = target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+    assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} <= target["RetryPolicy"].keys()
+    [allowed] = [s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, queue)]
+    assert allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"] == attribute(name)
+
+
+def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
+    return bool(
+        statement["Effect"] == "Allow"
+        and statement["Principal"] == {"Service": "events.amazonaws.com"}
+        and statement["Action"] == "sqs:SendMessage"
+        and statement["Resource"] == attribute(queue)
+        and statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    )
+
+
+def test_the_rule_may_deliver_to_the_intake_queue() -> None:
+    [allowed] = [
+        s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, "SpotIntakeQueue")
+    ]
+    assert allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"] == attribute(
+        "SpotInterruptionWarningRule"
+    )
+
+
+@pytest.mark.parametrize("name", QUEUES)
+def test_every_queue_refuses_plain_text(name: str) -> None:
+    assert any(
+        s.content["Effect"] == "Deny"
+        and s.resources == [attribute(name)]
+        and s.actions == ["sqs:*"]
+        and s.content["Principal"] == "*"
+        and s.content["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for s in statements("AWS::SQS::QueuePolicy")
+    )
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
+    """To the DLQ of its queue, to the Catch of the state machine that calls it, or to its failure queue."""
+    properties = FUNCTIONS[name]["Properties"]
+    kinds = {event["Type"] for event in properties.get("Events", {}).values()}
+    if kinds == {"SQS"}:
+        sources = [event["Properties"]["Queue"]["Fn::GetAtt"][0] for event in properties["Events"].values()]
+        assert all("RedrivePolicy" in QUEUES[queue]["Properties"] for queue in sources)
+    elif kinds:
+        assert properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
+    else:
+        assert any(attribute(name) in list(machine.substitutions.values()) for machine in state_machines())
+
+
+def test_the_intake_queue_tries_again_within_a_spot_deadline() -> None:
+    queue = QUEUES["SpotIntakeQueue"]["Properties"]
+    function = FUNCTIONS["SpotAdmitEventsFunction"]["Properties"]
+    source = function["Events"]["IntakeQueue"]["Properties"]
+    # Lambda refuses a mapping whose queue shows a message again while the function may still work on it.
+    assert queue["VisibilityTimeout"] >= function["Timeout"] + source["MaximumBatchingWindowInSeconds"]
+    tries = [
+        attempt * queue["VisibilityTimeout"] for attempt in range(queue["RedrivePolicy"]["maxReceiveCount"])
+    ]
+    assert len([start for start in tries if start < 120]) >= 3
+
+
+def test_the_intake_takes_batches_with_a_bounded_concurrency() -> None:
+    source = FUNCTIONS["SpotAdmitEventsFunction"]["Properties"]["Events"]["IntakeQueue"]["Properties"]
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["ScalingConfig"]["MaximumConcurrency"] >= 2  # AWS's least
+    # AWS: a batch of more than ten needs a batching window.
+    assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
+
+
+@pytest.mark.parametrize("name", sorted(dead_letter_queues()))
+def test_every_dead_letter_queue_has_an_alarm(name: str) -> None:
+    assert any(
+        alarm["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
+        and alarm["Properties"]["Threshold"] == 0
+        and mentions(alarm["Properties"]["Dimensions"], name)
+        for alarm in ALARMS.values()
+    )
+
+
+@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut"])
+@pytest.mark.parametrize("machine", [machine.name for machine in state_machines()])
+def test_every_state_machine_that_fails_or_hangs_raises_an_alarm(machine: str, metric: str) -> None:
+    assert any(
+        alarm["Properties"]["MetricName"] == metric and mentions(alarm["Properties"]["Dimensions"], machine)
+        for alarm in ALARMS.values()
+    )
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, function in FUNCTIONS.items() if function["Properties"].get("Events")]
+)
+def test_a_function_that_no_state_machine_watches_has_an_alarm_of_its_own(name: str) -> None:
+    watched = {
+        alarm["Properties"]["MetricName"]
+        for alarm in ALARMS.values()
+        if mentions(alarm["Properties"]["Dimensions"], name)
+    }
+    assert "Errors" in watched
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_every_alarm_says_what_missing_data_means_whom_it_tells_and_what_is_wrong(name: str) -> None:
+    properties = ALARMS[name]["Properties"]
+    assert properties["TreatMissingData"] in {"breaching", "notBreaching", "ignore", "missing"}
+    assert properties["AlarmActions"] == [{"Ref": "AlertTopic"}]
+    assert properties["AlarmDescription"].endswith(".")
+    assert properties["DatapointsToAlarm"] <= properties["EvaluationPeriods"]
+
+
+def test_alarms_may_publish_to_the_encrypted_topic() -> None:
+    services = [
+        s.content["Principal"]
+        for s in statements("AWS::SNS::TopicPolicy", "AWS::KMS::Key")
+        if s.content["Effect"] == "Allow"
+    ]
+    assert services.count({"Service": "cloudwatch.amazonaws.com"}) == 2

@@ -1,0 +1,53 @@
+"""The program of every stub function: it answers from the script that its window carries, and keeps a diary.
+
+`window.script` maps a step to its answers, in order; the last one repeats. An answer is what to return, or
+{"raise": name, "message": text}. The diary is shared by the functions: one line a call, appended.
+
+It is a custom runtime (`provided.al2023`), since ministack 1.5.33 reports each exception of its own Python
+runtime as Runtime.HandlerError; AWS's names the class, and so does this one.
+"""
+
+import json
+import os
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+STEP = os.environ.get("STEP", "")
+DIARY = Path(os.environ.get("DIARY", "."))
+RUNTIME = f"http://{os.environ.get('AWS_LAMBDA_RUNTIME_API', '')}/2018-06-01/runtime/invocation"
+
+
+def answer(event: dict[str, Any]) -> dict[str, Any]:
+    """Notes the call; what the script says comes next."""
+    diary = DIARY / f"{event['window']['number']}.jsonl"
+    calls = diary.read_text().splitlines() if diary.exists() else []
+    earlier = sum(json.loads(line)["step"] == STEP for line in calls)
+    with diary.open("a") as lines:
+        lines.write(json.dumps({"step": STEP, "input": event}) + "\n")
+    answers = event["window"]["script"][STEP]
+    found: dict[str, Any] = answers[min(earlier, len(answers) - 1)]
+    return found
+
+
+def post(path: str, body: object) -> None:
+    """Hands an answer to the runtime API."""
+    request = urllib.request.Request(f"{RUNTIME}/{path}", json.dumps(body).encode())  # noqa: S310 - http, ministack's
+    urllib.request.urlopen(request).close()  # noqa: S310 - http, ministack's
+
+
+def serve() -> None:
+    """One invocation after another, until ministack ends the process."""
+    while True:
+        with urllib.request.urlopen(f"{RUNTIME}/next") as invocation:  # noqa: S310 - http, ministack's
+            request_id = invocation.headers["Lambda-Runtime-Aws-Request-Id"]
+            event = json.load(invocation)
+        said = answer(event)
+        if "raise" in said:
+            post(f"{request_id}/error", {"errorType": said["raise"], "errorMessage": said["message"]})
+        else:
+            post(f"{request_id}/response", said)
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,273 @@
+"""Each branch and each failure of the Spot window's state machine."""
+
+import json
+
+import pytest
+
+from tests.workflow.scripted import DONE, Answer, Workflow, error, outcomes, planned, soon
+
+pytestmark = pytest.mark.embedded
+
+WORKERS = ("DetachInstances", "DeregisterTargets", "SendCommands", "PublishAlerts")
+LAST = ["VerifyWindow", "SettleWindow", "PublishAlerts"]
+ATTEMPTS = 4  # the first one and three more
+
+
+def test_everything_succeeds(workflow: Workflow) -> None:
+    done = workflow.run()
+    assert (done.status, done.error) == ("SUCCEEDED", "")
+    assert done.steps[0] == "PlanWindow"
+    assert sorted(done.steps[1:5]) == sorted(WORKERS)
+    assert done.steps[5:] == LAST
+
+
+def test_each_step_gets_its_window_and_plan(workflow: Workflow) -> None:
+    done = workflow.run()
+    [plan] = done.inputs("PlanWindow")
+    assert plan.keys() == {"window"}
+    window = plan["window"]
+    for call in done.calls[1:]:
+        errors: Answer = {"errors": []} if call["step"] == "SettleWindow" else {}
+        assert call["input"] == {"window": window, "plan": "plan-1", **errors}
+
+
+def test_nothing_to_do_still_settles_and_tells(workflow: Workflow) -> None:
+    done = workflow.run(PlanWindow=planned(0, 0, 0, 0), SettleWindow=outcomes(observed=5))
+    assert done.status == "SUCCEEDED"
+    assert done.steps == ["PlanWindow", *LAST]
+
+
+@pytest.mark.parametrize(
+    ("action", "worker"),
+    [
+        ("detach", "DetachInstances"),
+        ("deregister", "DeregisterTargets"),
+        ("command", "SendCommands"),
+        ("alert", "PublishAlerts"),
+    ],
+)
+def test_a_branch_without_actions_calls_nothing(workflow: Workflow, action: str, worker: str) -> None:
+    plan = planned(0, 0, 0, 0)
+    done = workflow.run(PlanWindow={**plan, "actions": plan["actions"] | {action: 3}})
+    assert done.status == "SUCCEEDED"
+    assert done.steps == ["PlanWindow", worker, *LAST]
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_worker_goes_on_until_it_is_finished(workflow: Workflow, worker: str) -> None:
+    answers = [
+        {**DONE, "unfinished": True},
+        {**DONE, "next_due": soon(5)},
+        {**DONE, "unfinished": True},
+        DONE,
+    ]
+    done = workflow.run(**{worker: answers})
+    assert done.status == "SUCCEEDED"
+    again = 1 if worker == "PublishAlerts" else 0  # it also publishes the outcomes
+    assert done.steps.count(worker) == 4 + again
+    assert done.steps[-3:] == LAST
+
+
+def test_commands_wait_until_they_are_due(workflow: Workflow) -> None:
+    due = soon(100)  # a second, at a hundredth of the time
+    loop = [{**DONE, "next_due": soon(20)}, DONE]
+    done = workflow.run(PlanWindow=planned(command_due=due), DetachInstances=loop, DeregisterTargets=loop)
+    assert done.status == "SUCCEEDED"
+    assert done.steps.index("SendCommands") == 6
+    assert sorted(done.steps[1:6]) == sorted([*WORKERS[:2], *WORKERS[:2], "PublishAlerts"])
+
+
+def test_commands_that_are_overdue_go_at_once(workflow: Workflow) -> None:
+    done = workflow.run(PlanWindow=planned(command_due=soon(-10)))
+    assert done.status == "SUCCEEDED"
+    assert "SendCommands" in done.steps[1:5]
+
+
+@pytest.mark.parametrize("worker", WORKERS)
+def test_a_worker_that_fails_for_good_blocks_nobody(workflow: Workflow, worker: str) -> None:
+    done = workflow.run(**{worker: [error("AccessDeniedError", "not allowed"), DONE]})
+    assert (done.status, done.error) == ("FAILED", "ActionsFailed")
+    assert set(done.steps[1:5]) == set(WORKERS)
+    assert done.steps[5:] == LAST
+    [settled] = done.inputs("SettleWindow")
+    assert done.told["errors"] == settled["errors"]
+    [failure] = settled["errors"]
+    assert failure["branch"] == worker
+    assert failure["error"]["Error"] == "AccessDeniedError"
+    assert "not allowed" in failure["error"]["Cause"]
+    assert failure["error"]["Transient"] is False
+
+
+def test_all_workers_may_fail_at_once(workflow: Workflow) -> None:
+    failing = dict.fromkeys(WORKERS[:3], error("InvariantError"))
+    done = workflow.run(**failing, PublishAlerts=[error("RefusedError"), DONE])
+    assert done.error == "ActionsFailed"
+    assert [failure["branch"] for failure in done.told["errors"]] == list(WORKERS)
+    assert done.steps[-3:] == LAST
+
+
+@pytest.mark.parametrize("name", ["ThrottledError", "UnavailableError", "Lambda.TooManyRequestsException"])
+@pytest.mark.parametrize("step", ["PlanWindow", "DetachInstances", "VerifyWindow", "SettleWindow"])
+def test_a_transient_error_is_tried_again(workflow: Workflow, step: str, name: str) -> None:
+    answers: dict[str, Answer] = {
+        "PlanWindow": planned(),
+        "DetachInstances": DONE,
+        "VerifyWindow": {"verified": True, "check_again": None},
+        "SettleWindow": outcomes(handled=1),
+    }
+    done = workflow.run(**{step: [error(name), error(name), answers[step]]})
+    assert done.status == "SUCCEEDED"
+    assert done.steps.count(step) == 3
+
+
+def test_a_transient_error_that_stays_is_told_as_one(workflow: Workflow) -> None:
+    done = workflow.run(DeregisterTargets=error("ThrottledError"))
+    assert done.error == "ActionsFailed"
+    assert done.steps.count("DeregisterTargets") == ATTEMPTS
+    [failure] = done.told["errors"]
+    assert (failure["branch"], failure["error"]["Transient"]) == ("DeregisterTargets", True)
+    assert done.steps[-3:] == LAST
+
+
+def test_any_other_error_is_not_tried_again(workflow: Workflow) -> None:
+    done = workflow.run(DeregisterTargets=error("RefusedError"))
+    assert done.steps.count("DeregisterTargets") == 1
+
+
+@pytest.mark.parametrize("missing", sorted(DONE))
+def test_a_worker_whose_answer_lacks_something_has_failed(workflow: Workflow, missing: str) -> None:
+    """Were it only read later, in a Choice, it would end the other branches with it."""
+    answer = {name: value for name, value in DONE.items() if name != missing}
+    done = workflow.run(SendCommands=answer)
+    assert done.error == "ActionsFailed"
+    assert set(WORKERS) < set(done.steps)
+    assert [failure["branch"] for failure in done.told["errors"]] == ["SendCommands"]
+
+
+def test_a_worker_that_never_finishes_is_stopped(workflow: Workflow) -> None:
+    done = workflow.run(DetachInstances={**DONE, "unfinished": True})
+    assert done.error == "ActionsFailed"
+    [failure] = done.told["errors"]
+    assert (failure["branch"], failure["error"]["Error"]) == ("DetachInstances", "ActionsOverran")
+    assert done.steps.count("DetachInstances") == 100
+    assert done.steps[-3:] == LAST
+
+
+def test_a_worker_is_not_waited_for_past_the_time_allowed(workflow: Workflow) -> None:
+    done = workflow.run(DetachInstances={**DONE, "next_due": soon(86_400)})
+    assert done.error == "ActionsFailed"
+    assert [failure["error"]["Error"] for failure in done.told["errors"]] == ["ActionsOverran"]
+    assert done.steps.count("DetachInstances") == 1
+
+
+def test_a_plan_that_fails_ends_it(workflow: Workflow) -> None:
+    done = workflow.run(PlanWindow=error("InvariantError", "no such window"))
+    assert (done.status, done.error) == ("FAILED", "PlanFailed")
+    assert done.steps == ["PlanWindow"]
+    assert done.told["window"]["domain"] == "spot"
+    assert "no such window" in done.told["Cause"]
+    assert done.told["Transient"] is False
+
+
+def test_a_plan_that_stays_throttled_is_told_as_such(workflow: Workflow) -> None:
+    done = workflow.run(PlanWindow=error("ThrottledError"))
+    assert (done.error, done.told["Error"], done.told["Transient"]) == ("PlanFailed", "ThrottledError", True)
+    assert done.steps == ["PlanWindow"] * ATTEMPTS
+
+
+@pytest.mark.parametrize("missing", ["plan", "actions", "command_due", "deadline"])
+def test_a_plan_that_lacks_something_ends_it(workflow: Workflow, missing: str) -> None:
+    answer = {name: value for name, value in planned().items() if name != missing}
+    done = workflow.run(PlanWindow=answer)
+    assert done.error == "PlanFailed"
+    assert done.steps == ["PlanWindow"]
+
+
+def test_verifying_looks_again_until_there_is_nothing_to_wait_for(workflow: Workflow) -> None:
+    later = {"verified": False, "check_again": soon(5)}
+    done = workflow.run(VerifyWindow=[later, later, {"verified": True, "check_again": None}])
+    assert done.status == "SUCCEEDED"
+    assert done.steps[5:] == ["VerifyWindow", "VerifyWindow", *LAST]
+
+
+def test_a_window_that_cannot_be_verified_in_time_is_settled(workflow: Workflow) -> None:
+    done = workflow.run(VerifyWindow={"verified": False, "check_again": soon(86_400)})
+    assert done.error == "ActionsFailed"
+    [settled] = done.inputs("SettleWindow")
+    assert [(e["branch"], e["error"]["Error"]) for e in settled["errors"]] == [
+        ("VerifyWindow", "VerificationOverran")
+    ]
+    assert done.steps[-2:] == LAST[-2:]
+
+
+@pytest.mark.parametrize(("name", "transient"), [("AccessDeniedError", False), ("UnavailableError", True)])
+def test_a_verification_that_fails_still_settles(workflow: Workflow, name: str, *, transient: bool) -> None:
+    done = workflow.run(VerifyWindow=error(name), DetachInstances=error("RefusedError"))
+    assert done.error == "ActionsFailed"
+    [settled] = done.inputs("SettleWindow")
+    assert [(e["branch"], e["error"]["Transient"]) for e in settled["errors"]] == [
+        ("DetachInstances", False),
+        ("VerifyWindow", transient),
+    ]
+    assert done.steps[-2:] == LAST[-2:]
+
+
+@pytest.mark.parametrize(
+    ("name", "calls", "transient"), [("InvariantError", 1, False), ("UnavailableError", ATTEMPTS, True)]
+)
+def test_a_window_that_cannot_be_settled_fails(
+    workflow: Workflow, name: str, calls: int, *, transient: bool
+) -> None:
+    done = workflow.run(SettleWindow=error(name), DetachInstances=error("RefusedError"))
+    assert (done.status, done.error) == ("FAILED", "SettleFailed")
+    assert done.steps[-calls:] == ["SettleWindow"] * calls
+    assert (done.told["Error"], done.told["Transient"]) == (name, transient)
+    assert [failure["branch"] for failure in done.told["errors"]] == ["DetachInstances"]
+
+
+def test_a_failed_outcome_fails_the_execution_after_telling(workflow: Workflow) -> None:
+    done = workflow.run(SettleWindow=outcomes(handled=3, failed=2))
+    assert (done.status, done.error) == ("FAILED", "ActionsFailed")
+    assert done.told["errors"] == []
+    assert done.told["outcomes"] == outcomes(handled=3, failed=2)["outcomes"]
+    assert done.steps[-3:] == LAST
+
+
+@pytest.mark.parametrize("harmless", ["handled", "late", "observed", "ignored"])
+def test_no_other_outcome_does(workflow: Workflow, harmless: str) -> None:
+    assert workflow.run(SettleWindow=outcomes(**{harmless: 4})).status == "SUCCEEDED"
+
+
+def test_outcomes_that_cannot_be_published_fail_the_execution(workflow: Workflow) -> None:
+    done = workflow.run(PublishAlerts=[DONE, error("AccessDeniedError")])
+    assert done.error == "ActionsFailed"
+    assert [failure["branch"] for failure in done.told["errors"]] == ["PublishOutcomes"]
+
+
+def test_outcomes_are_published_to_the_last(workflow: Workflow) -> None:
+    answers = [DONE, {**DONE, "unfinished": True}, {**DONE, "next_due": soon(5)}, DONE]
+    done = workflow.run(PublishAlerts=answers)
+    assert done.status == "SUCCEEDED"
+    assert done.steps[-4:] == ["SettleWindow", *["PublishAlerts"] * 3]
+
+
+def test_outcomes_that_never_get_published_fail_the_execution(workflow: Workflow) -> None:
+    done = workflow.run(PublishAlerts=[DONE, {**DONE, "next_due": soon(86_400)}])
+    assert done.error == "ActionsFailed"
+    assert [(e["branch"], e["error"]["Error"]) for e in done.told["errors"]] == [
+        ("PublishOutcomes", "ActionsOverran")
+    ]
+
+
+def test_a_long_cause_is_cut(workflow: Workflow) -> None:
+    """AWS takes 32,768 characters of a Fail state's cause."""
+    long = error("InvariantError", "x" * 100_000)
+    failing = dict.fromkeys((*WORKERS, "VerifyWindow"), long)
+    done = workflow.run(**failing)
+    assert [failure["branch"] for failure in done.told["errors"]] == [
+        *WORKERS,
+        "VerifyWindow",
+        "PublishOutcomes",
+    ]
+    # The window is small in truth; here it carries the test's script.
+    assert len(json.dumps({**done.told, "window": ""})) < 16_384
