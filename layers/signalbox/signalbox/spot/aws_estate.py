@@ -218,11 +218,9 @@ def _instance(described: dict[str, Any], member: dict[str, Any]) -> Instance:
         id=described["InstanceId"],
         state=described["State"]["Name"],
         lifecycle=described.get("InstanceLifecycle", ""),
-        platform=described.get("Platform", "linux").lower(),
         tags=_tags(described.get("Tags", ())),
         group=member.get("AutoScalingGroupName", ""),
         member_state=member.get("LifecycleState", ""),
-        protected=bool(member.get("ProtectedFromScaleIn")),
     )
 
 

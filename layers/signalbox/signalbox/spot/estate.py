@@ -21,11 +21,9 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     state: str
     lifecycle: str = ""
-    platform: str = "linux"
     tags: dict[str, str] = {}
     group: str = ""
     member_state: str = ""
-    protected: bool = False
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):

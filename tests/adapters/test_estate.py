@@ -1,0 +1,269 @@
+"""The estate through boto3, on moto behind its guard: AWS's caps and errors hold. The fake of the unit tests
+is held to the same reading."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from msgspec import structs
+
+from signalbox.errors import NotFoundError, RefusedError, ThrottledError, UnavailableError
+from signalbox.spot.aws_estate import (
+    AwsAutoScaling,
+    AwsEstate,
+    AwsEvidence,
+    AwsInstances,
+    AwsLoadBalancing,
+    AwsRunCommand,
+)
+from signalbox.spot.estate import EstateReader, Group, Instance
+from signalbox.spot.performers import InvalidInstancesError
+from tests.local.guarded_estate import Fleet, GuardedEstate, guarded_estate
+from tests.unit.spot.doubles import FakeEstate
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.filterwarnings("ignore:Exception.*does not match an error shape:UserWarning"),
+]
+DOCUMENT = "signalbox-spot-command"
+TAGS = {"signalbox:spot": "act", "Name": "web"}
+
+
+@pytest.fixture(scope="module")
+def estate() -> Iterator[GuardedEstate]:
+    with guarded_estate() as estate:
+        yield estate
+
+
+@pytest.fixture(scope="module")
+def fleet(estate: GuardedEstate) -> Fleet:
+    """70 instances: more than one page of every call that is capped at 50."""
+    tags = [
+        {
+            "Key": k,
+            "Value": v,
+            "PropagateAtLaunch": True,
+            "ResourceId": "web",
+            "ResourceType": "auto-scaling-group",
+        }
+        for k, v in TAGS.items()
+    ]
+    fleet = estate.fleet(70, Tags=tags, CapacityRebalance=True)
+    estate.client("autoscaling").suspend_processes(
+        AutoScalingGroupName="web", ScalingProcesses=["AZRebalance"]
+    )
+    ssm = estate.client("ssm")
+    for number in range(12):
+        ssm.put_parameter(Name=f"/signalbox/spot/g{number}/commands", Value=f"v{number}", Type="String")
+    ssm.create_document(
+        Name=DOCUMENT, Content='{"schemaVersion": "2.2", "mainSteps": []}', DocumentType="Command"
+    )
+    return fleet
+
+
+@pytest.fixture(autouse=True)
+def _fresh(estate: GuardedEstate, fleet: Fleet) -> None:
+    estate.ask("POST", "reset")
+
+
+def aws_estate(estate: GuardedEstate) -> AwsEstate:
+    return AwsEstate(
+        AwsInstances(estate.client("ec2")),
+        AwsAutoScaling(estate.client("autoscaling")),
+        estate.client("ssm"),
+    )
+
+
+def fake_estate(fleet: Fleet) -> FakeEstate:
+    fake = FakeEstate(
+        (
+            Instance(
+                id=i,
+                state="running",
+                lifecycle="spot",
+                tags=TAGS,
+                group="web",
+                member_state="InService",
+            )
+            for i in fleet.instances
+        ),
+        [
+            Group(
+                name="web",
+                tags=TAGS,
+                target_groups=(fleet.target_group,),
+                capacity_rebalance=True,
+                suspended=frozenset({"AZRebalance"}),
+                desired=70,
+                members=dict.fromkeys(fleet.instances, "InService"),
+            )
+        ],
+    )
+    fake.all_parameters = {f"/signalbox/spot/g{n}/commands": f"v{n}" for n in range(12)}
+    return fake
+
+
+@pytest.fixture(params=["aws", "fake"])
+def reader(request: pytest.FixtureRequest, estate: GuardedEstate, fleet: Fleet) -> EstateReader:
+    make: dict[str, Callable[[], EstateReader]] = {
+        "aws": lambda: aws_estate(estate),
+        "fake": lambda: fake_estate(fleet),
+    }
+    return make[request.param]()
+
+
+class TestReading:
+    """On AWS and on the fake alike."""
+
+    def test_a_snapshot_has_the_instances_and_their_groups(self, reader: EstateReader, fleet: Fleet) -> None:
+        unknown = "i-0000000000000dead"
+        snapshot = reader.snapshot([*fleet.instances, unknown])
+        assert set(snapshot.instances) == set(fleet.instances)
+        expected = fake_estate(fleet)
+        assert snapshot.groups == expected.all_groups
+        one = snapshot.instances[fleet.instances[0]]
+        own = {key: value for key, value in one.tags.items() if not key.startswith("aws:")}
+        assert structs.replace(one, tags=own) == expected.all_instances[one.id]
+
+    def test_only_groups_that_exist(self, reader: EstateReader) -> None:
+        assert list(reader.groups(["web", "nowhere"])) == ["web"]
+        assert reader.groups([]) == {}
+
+    def test_only_parameters_that_exist(self, reader: EstateReader) -> None:
+        names = [f"/signalbox/spot/g{n}/commands" for n in range(14)]
+        assert reader.parameters(names) == {f"/signalbox/spot/g{n}/commands": f"v{n}" for n in range(12)}
+        assert reader.parameters([]) == {}
+
+    def test_nothing_to_look_at(self, reader: EstateReader) -> None:
+        snapshot = reader.snapshot([])
+        assert (snapshot.instances, snapshot.groups) == ({}, {})
+
+
+class TestCalls:
+    """How often AWS is called, exactly."""
+
+    def test_a_snapshot_of_seventy_takes_four_calls(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        aws_estate(estate).snapshot(fleet.instances)
+        assert estate.calls()["calls"] == {
+            "autoscaling:DescribeAutoScalingInstances": 2,  # 50 ids a call
+            "ec2:DescribeInstances": 1,  # 200 ids a filter
+            "autoscaling:DescribeAutoScalingGroups": 1,
+        }
+
+    def test_nothing_asked_is_no_call(self, estate: GuardedEstate) -> None:
+        aws_estate(estate).snapshot([])
+        aws_estate(estate).parameters([])
+        assert estate.calls()["total"] == 0
+
+    def test_twelve_parameters_take_two_calls(self, estate: GuardedEstate) -> None:
+        aws_estate(estate).parameters([f"/signalbox/spot/g{n}/commands" for n in range(12)])
+        assert estate.calls()["calls"] == {"ssm:GetParameters": 2}
+
+
+class TestDetaching:
+    def test_detached_instances_leave_the_group_and_are_replaced(
+        self, estate: GuardedEstate, fleet: Fleet
+    ) -> None:
+        auto_scaling = AwsAutoScaling(estate.client("autoscaling"))
+        group = auto_scaling.groups(["web"])["web"]
+        leaving = sorted(group.members)[:2]
+        auto_scaling.detach("web", leaving)
+        assert auto_scaling.member_states(leaving) == {}
+        after = auto_scaling.groups(["web"])["web"]
+        assert (after.desired, len(after.members)) == (group.desired, len(group.members))
+        assert estate.health(fleet, *leaving) == dict.fromkeys(leaving, "draining")
+
+    def test_what_is_not_in_the_group_is_refused(self, estate: GuardedEstate) -> None:
+        with pytest.raises(RefusedError, match="ValidationError"):
+            AwsAutoScaling(estate.client("autoscaling")).detach("web", ["i-0000000000000dead"])
+
+    def test_member_states_tell_group_and_state(self, estate: GuardedEstate) -> None:
+        auto_scaling = AwsAutoScaling(estate.client("autoscaling"))
+        member = next(iter(auto_scaling.groups(["web"])["web"].members))
+        assert auto_scaling.member_states([member]) == {member: ("web", "InService")}
+
+
+class TestDraining:
+    def test_deregistered_targets_drain(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        balancing = AwsLoadBalancing(estate.client("elbv2"))
+        target = estate.members(fleet)[-1]
+        balancing.deregister(fleet.target_group, [target, "i-0000000000000dead"])
+        assert balancing.target_states(fleet.target_group, [target])[target] == "draining"
+
+    def test_a_target_group_that_is_gone(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        gone = fleet.target_group.replace("/web/", "/gone/")
+        with pytest.raises(NotFoundError):
+            AwsLoadBalancing(estate.client("elbv2")).deregister(gone, fleet.instances[:1])
+
+
+class TestCommands:
+    def send(self, estate: GuardedEstate, instances: list[str], comment: str) -> str:
+        return AwsRunCommand(estate.client("ssm")).send(
+            DOCUMENT, instances, {"Commands": ["true"]}, delivery_timeout=30, comment=comment
+        )
+
+    def test_a_command_reaches_fifty_and_its_states_are_paged(
+        self, estate: GuardedEstate, fleet: Fleet
+    ) -> None:
+        members = estate.members(fleet)[:50]
+        command = self.send(estate, members, "fifty")
+        run_command = AwsRunCommand(estate.client("ssm"))
+        assert run_command.invocation_states(command) == dict.fromkeys(members, "Success")
+
+    def test_what_was_sent_is_found_by_its_comment_alone(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        members = estate.members(fleet)[:3]
+        command = self.send(estate, members, "signalbox one")
+        self.send(estate, members, "signalbox two")
+        found = AwsRunCommand(estate.client("ssm")).sent(DOCUMENT, "signalbox one")
+        assert {key: sorted(value) for key, value in found.items()} == {command: sorted(members)}
+
+    def test_one_instance_that_is_not_managed_is_told_apart(
+        self, estate: GuardedEstate, fleet: Fleet
+    ) -> None:
+        with pytest.raises(InvalidInstancesError):
+            self.send(estate, [*estate.members(fleet)[:1], "i-0000000000000dead"], "bad")
+
+
+CALLS: dict[str, Callable[[GuardedEstate, Fleet], Any]] = {
+    "autoscaling:DescribeAutoScalingGroups": lambda e, f: aws_estate(e).groups(["web"]),
+    "ec2:DescribeInstances": lambda e, f: AwsInstances(e.client("ec2")).describe(f.instances[:1]),
+    "elasticloadbalancing:DeregisterTargets": lambda e, f: AwsLoadBalancing(e.client("elbv2")).deregister(
+        f.target_group, ["i-0000000000000dead"]
+    ),
+    "ssm:GetParameters": lambda e, f: aws_estate(e).parameters(["/signalbox/spot/g0/commands"]),
+}
+
+
+class TestErrors:
+    """What AWS says becomes this program's kinds, by code and status, on every protocol."""
+
+    @pytest.mark.parametrize("operation", list(CALLS))
+    def test_throttled(self, estate: GuardedEstate, fleet: Fleet, operation: str) -> None:
+        estate.order_fault(operation, "throttle", times=1)
+        with pytest.raises(ThrottledError):
+            CALLS[operation](estate, fleet)
+
+    @pytest.mark.parametrize("operation", list(CALLS))
+    def test_unavailable(self, estate: GuardedEstate, fleet: Fleet, operation: str) -> None:
+        estate.order_fault(operation, "error", times=1, status=503)
+        with pytest.raises(UnavailableError):
+            CALLS[operation](estate, fleet)
+
+    @pytest.mark.parametrize("operation", list(CALLS))
+    def test_an_answer_that_is_lost_is_unavailable(
+        self, estate: GuardedEstate, fleet: Fleet, operation: str
+    ) -> None:
+        estate.order_fault(operation, "lost_answer", times=1)
+        with pytest.raises(UnavailableError):
+            CALLS[operation](estate, fleet)
+
+
+def test_the_evidence_reads_all_three(estate: GuardedEstate, fleet: Fleet) -> None:
+    evidence = AwsEvidence(
+        AwsAutoScaling(estate.client("autoscaling")),
+        AwsLoadBalancing(estate.client("elbv2")),
+        AwsRunCommand(estate.client("ssm")),
+    )
+    member = estate.members(fleet)[0]
+    assert member in evidence.groups(["web"])["web"].members
+    assert evidence.target_states(fleet.target_group, [member]) == {member: "healthy"}
