@@ -13,26 +13,28 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from local import events, fleet
 from local.account import Account, WindowAccount
 from local.cli import print_left_out
 from local.deployment import DeploymentError, deploy
+from local.display import table, terminal
 from local.embedded import EmbeddedAws
 from local.inbox import Inbox
 from local.inspection import Expectation, Finding, inspect
 from local.processes import ProcessError
 from local.progress import Steps
-from local.settings import ROOT
+from local.settings import ROOT, LocalSettings, SettingsError
 from local.status import episodes_table
 from signalbox.clock import iso
 from signalbox.spot.notices import NOTICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
 
     from signalbox.ledger.actions import Action
 
@@ -41,16 +43,18 @@ AGE_SECONDS = 80.0
 WARNED = {"web": 3, "batch": 2}
 POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 150.0
-STATE = ROOT / ".local" / "demo"
 WARNING = ROOT / "events" / "spot" / "interruption_warning.json"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs it; 0 only if every check of the estate itself holds."""
     argparse.ArgumentParser(prog="python -m local demo", description=__doc__).parse_args(arguments)
-    console = Console(highlight=False, soft_wrap=True)
+    console = terminal()
     try:
-        return _demo(console)
+        return _demo(console, LocalSettings.from_env().state / "demo")
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        return 2
     except (DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
         print(f"demo failed: {error}", file=sys.stderr)
         return 1
@@ -70,10 +74,10 @@ class Line:
     text: str
 
 
-def _demo(console: Console) -> int:
+def _demo(console: Console, state: Path) -> int:
     with Steps() as report:
         report("Starting the embedded AWS")
-        aws = EmbeddedAws.start(STATE)
+        aws = EmbeddedAws.start(state)
     with aws:
         with Steps() as report:
             deployment = deploy(aws, report=report)
@@ -92,17 +96,17 @@ def _demo(console: Console) -> int:
         findings = inspect(aws, deployment.outputs, expectation, windows, inbox.drain())
     for window in windows:
         console.print(episodes_table(window))
-    return _conclude(console, findings)
+    return _conclude(console, findings, state / "logs")
 
 
-def _conclude(console: Console, findings: Sequence[Finding]) -> int:
-    table = Table("", "check", "seen", title="The estate itself", title_justify="left")
+def _conclude(console: Console, findings: Sequence[Finding], logs: Path) -> int:
+    checks = table("", "check", "seen", title="The estate itself")
     for finding in findings:
-        table.add_row("[green]✓[/]" if finding.holds else "[red]✗[/]", finding.check, escape(finding.seen))
-    console.print(table)
+        checks.add_row("[green]✓[/]" if finding.holds else "[red]✗[/]", finding.check, escape(finding.seen))
+    console.print(checks)
     broken = [finding.check for finding in findings if not finding.holds]
     if broken:
-        console.print(f"[red]The demo failed:[/] {'; '.join(broken)}. Logs: {STATE / 'logs'}")
+        console.print(f"[red]The demo failed:[/] {'; '.join(broken)}. Logs: {logs}")
         return 1
     console.print("[green]Every check holds.[/] Next: make up, make send, make status (see README.md).")
     return 0

@@ -29,13 +29,15 @@ PARAMETER_PREFIX = "/signalbox/spot"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An Auto Scaling group of the fleet, and what runs on its instances before they go."""
+    """An Auto Scaling group of the fleet, what runs on its instances before they go, and its mode tag."""
 
     name: str
     desired: int
     behind_load_balancer: bool
     shutdown: tuple[str, ...]
     timeout_seconds: int = 25
+    mode: str = "act"
+    capacity_rebalance: bool = False
 
 
 GROUPS = (
@@ -59,20 +61,27 @@ class Fleet:
 
 def create(aws: EmbeddedAws) -> Fleet:
     """Makes what is missing of the fleet, through the guard, as the account's root."""
+    target_group = add(aws, *GROUPS)
+    return Fleet(members(aws), target_group)
+
+
+def add(aws: EmbeddedAws, *groups: Group) -> str:
+    """Makes those of the groups that are missing, in the fleet's network; answers its target group's ARN."""
     subnets = _subnets(aws.client("ec2"))
     target_group = _target_group(aws.client("elbv2"), subnets)
     _launch_template(aws.client("ec2"))
     autoscaling: AutoScalingClient = aws.client("autoscaling")
-    for group in GROUPS:
+    for group in groups:
         _group(autoscaling, group, subnets, target_group)
         _commands(aws.client("ssm"), group)
-    return Fleet(members(aws), target_group)
+    return target_group
 
 
-def members(aws: EmbeddedAws) -> dict[str, tuple[str, ...]]:
-    """The instances in service, by group. Empty where there is no fleet."""
+def members(aws: EmbeddedAws, *names: str) -> dict[str, tuple[str, ...]]:
+    """The instances in service, by group: of the groups named, or of the fleet's. A missing group is absent."""
     autoscaling: AutoScalingClient = aws.client("autoscaling")
-    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name for group in GROUPS])
+    wanted = list(names or (group.name for group in GROUPS))
+    found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=wanted)
     return {
         group["AutoScalingGroupName"]: tuple(
             instance["InstanceId"]
@@ -142,7 +151,7 @@ def _launch_template(ec2: EC2Client) -> None:
 def _group(autoscaling: AutoScalingClient, group: Group, subnets: list[str], target_group: str) -> None:
     if autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]:
         return
-    tags = {"Name": group.name, "signalbox:spot": "act"}
+    tags = {"Name": group.name, "signalbox:spot": group.mode}
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName=group.name,
         MinSize=0,
@@ -150,6 +159,7 @@ def _group(autoscaling: AutoScalingClient, group: Group, subnets: list[str], tar
         DesiredCapacity=group.desired,
         VPCZoneIdentifier=",".join(subnets),
         TargetGroupARNs=[target_group] if group.behind_load_balancer else [],
+        CapacityRebalance=group.capacity_rebalance,
         MixedInstancesPolicy={
             "LaunchTemplate": {
                 "LaunchTemplateSpecification": {"LaunchTemplateName": NAME, "Version": "$Latest"},

@@ -57,7 +57,7 @@ def inspect(
         _alerted(expectation, heard),
         _told(expectation, heard),
         _settled(expectation, windows),
-        _executed(aws, outputs),
+        _executed(aws, outputs, windows),
     ]
 
 
@@ -100,13 +100,14 @@ def _draining(aws: EmbeddedAws, expectation: Expectation) -> list[Finding]:
 
 
 def _commanded(aws: EmbeddedAws, outputs: Mapping[str, str], expectation: Expectation) -> Finding:
-    """Each instance got the document once, before its deadline."""
-    times: dict[str, list[float]] = {instance: [] for instance in expectation.instances}
+    """Each instance got the document once, before its deadline; the groups' other members did not."""
+    members = frozenset().union(*expectation.members.values())
+    times: dict[str, list[float]] = {instance: [] for instance in members}
     for command in aws.client("ssm").list_commands()["Commands"]:
         if command["DocumentName"] == outputs["SpotCommandDocumentName"]:
-            for instance in command["InstanceIds"]:
-                times.setdefault(instance, []).append(command["RequestedDateTime"].timestamp())
-    once = all(len(sent) == 1 for sent in times.values())
+            for instance in members.intersection(command["InstanceIds"]):
+                times[instance].append(command["RequestedDateTime"].timestamp())
+    once = all(len(sent) == (instance in expectation.instances) for instance, sent in times.items())
     last = max((at for sent in times.values() for at in sent), default=float("inf"))
     seen = f"{sum(map(len, times.values()))} sent, the last {expectation.deadline - last:.1f} s before"
     return Finding("command sent before the deadline", once and last < expectation.deadline, seen)
@@ -138,8 +139,10 @@ def _settled(expectation: Expectation, windows: Sequence[WindowAccount]) -> Find
     )
 
 
-def _executed(aws: EmbeddedAws, outputs: Mapping[str, str]) -> Finding:
+def _executed(aws: EmbeddedAws, outputs: Mapping[str, str], windows: Sequence[WindowAccount]) -> Finding:
+    """Every execution of these windows, recoveries included."""
     found = aws.client("stepfunctions").list_executions(stateMachineArn=outputs["SpotStateMachineArn"])
-    states = [execution["status"] for execution in found["executions"]]
+    names = tuple(window.window.execution_name for window in windows)
+    states = [execution["status"] for execution in found["executions"] if execution["name"].startswith(names)]
     seen = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states))) or "none"
     return Finding("executions ended well", bool(states) and set(states) == {"SUCCEEDED"}, seen)

@@ -8,17 +8,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from local.account import Account, Depth, WindowAccount
 from local.deployment import DeploymentError, outputs
+from local.display import table, terminal
 from local.embedded import EmbeddedAws
 from local.settings import LocalSettings
 from signalbox.clock import iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
 
     from signalbox.ledger.actions import Action
     from signalbox.ledger.records import Rejection
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.json:
         print(msgspec.json.format(msgspec.json.encode(as_data(windows, rejections, queues))).decode())
     else:
-        show(Console(), windows, rejections, queues)
+        show(terminal(), windows, rejections, queues)
     return 0
 
 
@@ -92,53 +94,57 @@ def show(
             console.print(actions_table(account.actions))
     if rejections:
         console.print(rejections_table(rejections))
-    queue_table = Table("queue", "waiting", "in flight", title="Queues", title_justify="left")
+    depths = table("queue", "waiting", "in flight", title="Queues")
     for queue in queues:
         style = "red" if queue.visible and "DeadLetter" in queue.name else None
-        queue_table.add_row(queue.name, str(queue.visible), str(queue.in_flight), style=style)
-    console.print(queue_table)
+        depths.add_row(queue.name, str(queue.visible), str(queue.in_flight), style=style)
+    console.print(depths)
 
 
 def episodes_table(account: WindowAccount) -> Table:
     """One row an instance: what threatens it, how it is treated, how it ended, and why."""
-    table = Table("instance", "group", "deadline", "mode", "outcome", "seconds left", "why")
+    episodes = table("instance", "group", "what comes", "mode", "outcome", "s left", "why")
     for decision in account.decisions:
         episode = account.episodes.get(decision.instance)
         left = episode.timings.get("seconds_left") if episode else None
-        table.add_row(
+        episodes.add_row(
             decision.instance,
             decision.group or "-",
-            f"{decision.instance_action} at {iso(decision.deadline)}",
+            f"{decision.instance_action} {iso(decision.deadline)[11:]}",
             decision.mode,
             (episode.outcome or episode.status) if episode else "-",
             "-" if left is None else f"{left:.1f}",
             "; ".join(reason.text for reason in decision.reasons),
         )
-    return table
+    return episodes
 
 
 def actions_table(actions: Sequence[Action]) -> Table:
     """One row an action: for whom, how it ended and why, what the estate showed."""
-    table = Table("action", "group", "for", "status", "reason", "seen")
+    rows = table("action", "group", "for", "status", "reason", "seen")
     for action in sorted(actions, key=lambda a: (a.started_at or float("inf"), a.id)):
         notes = [f"{i}: {d.status}, {d.reason}" for i, d in action.deviations.items()]
-        table.add_row(
+        rows.add_row(
             action.kind,
             action.group or "-",
-            f"{len(action.subjects)} instances" if action.subjects else action.payload.get("subject", "-"),
+            _about(action),
             action.status,
             "; ".join(filter(None, [action.reason, *notes])) or "-",
             action.verdict.state if action.verdict else "-",
             style="red" if action.status == "failed" else None,
         )
-    return table
+    return rows
+
+
+def _about(action: Action) -> str:
+    if action.subjects:
+        return ", ".join(action.subjects[:3]) + (", …" if len(action.subjects) > 3 else "")
+    return str(action.payload.get("subject") or action.payload.get("detail_type") or "-")
 
 
 def rejections_table(rejections: Sequence[Rejection]) -> Table:
     """One row a rejected event: what is wrong, and where."""
-    table = Table(
-        "at", "code", "where", "what", title="Rejected today (bodies in the ledger)", title_justify="left"
-    )
+    rows = table("at", "code", "where", "what", title="Rejected today (bodies in the ledger)")
     for rejection in rejections:
-        table.add_row(iso(rejection.at), rejection.code, rejection.where, rejection.what)
-    return table
+        rows.add_row(iso(rejection.at), rejection.code, rejection.where, rejection.what)
+    return rows
