@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from signalbox.aws.clients import client
+from signalbox.aws.clients import ONCE, client
 from signalbox.ledger.actions import Worker
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.spot.aws_estate import AwsRunCommand
@@ -21,7 +21,7 @@ from signalbox.telemetry import logger, tracer
 def use_case() -> Worker:
     settings = WorkSettings.from_environment(os.environ)
     ledger = DynamoLedger(client("dynamodb"), settings.ledger_table, time.time)
-    return worker(ledger, {"command": SendCommands(AwsRunCommand(client("ssm")), time.time)})
+    return worker(ledger, {"command": SendCommands(AwsRunCommand(client("ssm", attempts=ONCE)), time.time)})
 
 
 @logger.inject_lambda_context(clear_state=True)

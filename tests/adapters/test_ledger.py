@@ -117,6 +117,12 @@ class TestWindows:
         assert sorted(ledger.segments(WINDOW), key=lambda s: s.id) == sorted([one, two], key=lambda s: s.id)
         assert ledger.segments(NEXT) == [two]
 
+    def test_the_first_to_note_a_windows_contents_decides(self, ledger: Ledger) -> None:
+        assert ledger.note_contents(WINDOW, ("s1", "s2")) == ("s1", "s2")
+        assert ledger.note_contents(WINDOW, ("s1", "s2", "s3")) == ("s1", "s2")
+        assert ledger.note_contents(NEXT, ()) == ()
+        assert ledger.note_contents(NEXT, ("s1",)) == ()
+
     def test_a_segment_of_five_hundred_events_fits(self, ledger: Ledger) -> None:
         entries = [
             {"event_id": f"{n:036d}", "instance": f"i-{n:017x}", "deadline": NOW + n} for n in range(500)
@@ -258,6 +264,11 @@ class TestRejections:
             ledger.reject(rejection)
         assert ledger.rejections("spot", "2026-05-28") == [early, late]
         assert ledger.rejections("documents", "2026-05-28") == []
+
+    def test_a_message_that_comes_again_is_kept_once(self, ledger: Ledger) -> None:
+        ledger.reject(self.rejection(1, NOW))
+        ledger.reject(self.rejection(1, NOW + 40))
+        assert ledger.rejections("spot", "2026-05-28") == [self.rejection(1, NOW + 40)]
 
 
 class TestOnDynamoDbAlone:

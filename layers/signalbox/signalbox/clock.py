@@ -1,5 +1,6 @@
 """Time, as the program passes it around."""
 
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -13,8 +14,9 @@ def iso(epoch: float) -> str:
 
 
 def iso_precise(epoch: float) -> str:
-    """As `iso`, with milliseconds, for a Step Functions ``Wait`` that must not end early."""
-    return datetime.fromtimestamp(epoch, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    """As `iso`, with milliseconds, rounded up: for a Step Functions ``Wait`` that must not end early."""
+    moment = datetime.fromtimestamp(math.ceil(epoch * 1000) / 1000, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def from_iso(text: str) -> float:

@@ -44,15 +44,16 @@ def parse_envelope(body: str | bytes) -> Envelope:
     """One SQS message body or one file as an `Envelope`.
 
     Raises:
-        RejectedError: ``unreadable`` (no JSON) or ``malformed`` (a field is missing or of a wrong type).
+        RejectedError: ``unreadable`` (no JSON, or nested too deeply) or ``malformed`` (a field is missing
+            or of a wrong type).
     """
     try:
         envelope = msgspec.json.decode(body, type=Envelope)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
         raise RejectedError("malformed", where.strip("`") or "$", what) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RejectedError("unreadable", "$", f"the message is not JSON: {error}") from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise RejectedError("unreadable", "$", f"the message can't be read as JSON: {error}") from error
     try:
         from_iso(envelope.time)
     except ValueError as error:

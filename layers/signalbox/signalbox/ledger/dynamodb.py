@@ -4,11 +4,12 @@
 |---|---|---|
 | ``WINDOWS#<domain>`` | ``<account>#<region>`` | the newest window of a key |
 | ``WINDOW#<domain>#<account>#<region>#<number>`` | ``SEGMENT#<id>`` | what one intake batch added |
+| | ``CONTENTS`` | the ids of the segments that count |
 | | ``ACTION#<plan>#<kind>#<n>`` | one action |
 | | ``DECISIONS#<plan>#<n>`` | decisions with reasons, some hundred an item |
 | | ``PLAN`` | the committed plan |
 | ``RECORD#<key>`` | ``CURRENT`` | a versioned document |
-| ``REJECTIONS#<domain>#<day>`` | ``<time>#<id>`` | bad input |
+| ``REJECTIONS#<domain>#<day>`` | ``<id>`` | bad input |
 
 What nobody queries by lies in one JSON string, ``body``: one attribute is far cheaper to (de)serialise
 than a nested map, and a person can still read it in the console.
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from signalbox.aws.calls import call
-from signalbox.clock import Clock, iso, iso_precise
+from signalbox.clock import Clock, iso
 from signalbox.errors import ConflictError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation, Result, Verdict
 from signalbox.ledger.records import Plan, Record, Rejection
@@ -137,6 +138,13 @@ class DynamoLedger:
             Segment(item["sk"]["S"].removeprefix("SEGMENT#"), tuple(msgspec.json.decode(item["body"]["S"])))
             for item in self._query(f"WINDOW#{window}", "SEGMENT#")
         ]
+
+    def note_contents(self, window: Window, segments: Sequence[str]) -> tuple[str, ...]:
+        key = {"pk": {"S": f"WINDOW#{window}"}, "sk": {"S": "CONTENTS"}}
+        if self._put_new({**key, "body": {"S": _json(segments)}, **self._expiry()}):
+            return tuple(segments)
+        answer = call(self._dynamodb.get_item, TableName=self._table, Key=key, ConsistentRead=True)
+        return tuple(msgspec.json.decode(answer["Item"]["body"]["S"]))
 
     # Actions
 
@@ -321,17 +329,18 @@ class DynamoLedger:
     def reject(self, rejection: Rejection) -> None:
         item = {
             "pk": {"S": f"REJECTIONS#{rejection.domain}#{iso(rejection.at)[:10]}"},
-            "sk": {"S": f"{iso_precise(rejection.at)}#{rejection.id}"},
+            "sk": {"S": rejection.id},  # a message that SQS delivers again is no second one
             "body": {"S": _json(rejection)},
             **self._expiry(),
         }
         call(self._dynamodb.put_item, TableName=self._table, Item=item)
 
     def rejections(self, domain: str, day: str) -> list[Rejection]:
-        return [
+        found = [
             msgspec.json.decode(item["body"]["S"], type=Rejection)
             for item in self._query(f"REJECTIONS#{domain}#{day}")
         ]
+        return sorted(found, key=lambda rejection: (rejection.at, rejection.id))
 
     # Plumbing
 

@@ -20,6 +20,7 @@ class MemoryLedger:
         self._lock = threading.RLock()
         self._pointers: dict[WindowKey, Pointer] = {}
         self._segments: dict[Window, dict[str, Segment]] = defaultdict(dict)
+        self._contents: dict[Window, tuple[str, ...]] = {}
         self._actions: dict[Window, dict[str, Action]] = defaultdict(dict)
         self._plans: dict[Window, Plan] = {}
         self._records: dict[str, Record] = {}
@@ -60,6 +61,10 @@ class MemoryLedger:
     def segments(self, window: Window) -> list[Segment]:
         with self._lock:
             return [self._segments[window][id_] for id_ in sorted(self._segments[window])]
+
+    def note_contents(self, window: Window, segments: Sequence[str]) -> tuple[str, ...]:
+        with self._lock:
+            return self._contents.setdefault(window, tuple(segments))
 
     def actions(self, window: Window, plan: str, kind: str | None = None) -> list[Action]:
         prefix = f"{plan}#{kind}#" if kind else f"{plan}#"

@@ -9,6 +9,10 @@ ordered steps on each side and no transaction:
 Reads are strongly consistent. If the joiner saw the window open, its write came before the close and so
 before the read: the segment is seen. If it saw the window closed, it can't know, and joins the next one
 too. A segment that lands twice is harmless, since episodes merge and actions are claimed.
+
+A closer that is tried again while the first one lives may read a segment more, which landed after the
+close. Whatever it claimed because of that one would be missing from the plan that the other commits. So
+the first closer to note what it read decides for all: every attempt plans the same contents.
 """
 
 import hashlib
@@ -111,6 +115,11 @@ class WindowStore(Protocol):
         """All the segments."""
         ...
 
+    def note_contents(self, window: Window, segments: Sequence[str]) -> tuple[str, ...]:
+        """Notes the ids of the segments that make up a closed window. Answers those that do: another
+        closer's where that one was first."""
+        ...
+
 
 class WindowStarter(Protocol):
     """Starts the execution that handles a window. Starting it again is harmless."""
@@ -179,9 +188,13 @@ class Windows:
 def close_and_read(store: WindowStore, window: Window) -> list[dict[str, Any]]:
     """The closer's side: closes the window and answers every entry in it, each once."""
     store.close(window)
+    segments = {segment.id: segment for segment in store.segments(window)}
+    contents = store.note_contents(window, tuple(segments))
+    if not segments.keys() >= set(contents):  # the other closer read later than this one
+        segments = {segment.id: segment for segment in store.segments(window)}
     entries = {
         msgspec.json.encode(entry, order="deterministic"): entry
-        for segment in store.segments(window)
-        for entry in segment.entries
+        for id_ in contents
+        for entry in segments[id_].entries
     }
     return list(entries.values())

@@ -63,17 +63,15 @@ class SettleWindow:
         self._ledger.add_actions(window, messages)
         counts = Counter(settlement.outcome for settlement in settlements)
         outcomes = {outcome: counts[outcome] for outcome in OUTCOMES}
-        self._ledger.settle_plan(
-            window, {"outcomes": outcomes, "errors": list(errors), "settled_at": self._clock()}
-        )
+        if plan.settled is None:
+            settled = {"outcomes": outcomes, "errors": list(errors), "settled_at": self._clock()}
+            self._ledger.settle_plan(window, settled)
         return Closing(outcomes=outcomes, alerts=len(messages), settlements=tuple(settlements))
 
     def _write_episodes(self, window: Window, settlements: Sequence[Settlement]) -> None:
         by_key = {episode_key(window.account, window.region, s.instance): s for s in settlements}
         remaining = set(by_key)
         for _ in range(ATTEMPTS):
-            if not remaining:
-                return
             changed = []
             for key, record in self._ledger.records(sorted(remaining)).items():
                 episode = msgspec.convert(record.body, Episode)
@@ -81,6 +79,8 @@ class SettleWindow:
                     settled = _settled(episode, by_key[key])
                     changed.append(Record(key, msgspec.to_builtins(settled), record.version))
             remaining = self._ledger.put_records(changed)
+            if not remaining:
+                return
         raise ConflictError(f"{window}: {len(remaining)} episodes changed under every attempt to settle them")
 
 

@@ -1,7 +1,8 @@
 """Episodes: everything that AWS said about one instance, merged, and what was planned because of it.
 
 Merging is a join: the severity is the gravest, the deadline the earliest. So the order in which notices
-arrive does not matter, and one that says nothing new changes nothing.
+arrive does not matter, and one that says nothing new changes nothing. Once a window has decided, only
+something graver is news.
 """
 
 import msgspec
@@ -54,10 +55,12 @@ def merge(episode: Episode | None, notice: Notice, window: int) -> Episode:
     """The episode with the notice in it. The very same object comes back where it says nothing new."""
     if episode is None or notice.deadline > episode.deadline + NEW_INTERRUPTION_SECONDS:
         return _opened(notice, window)
-    if notice.event_id in episode.notices:
+    of_an_earlier_one = notice.deadline < episode.deadline - NEW_INTERRUPTION_SECONDS
+    if of_an_earlier_one or notice.event_id in episode.notices:
         return episode
     graver = notice.severity > episode.severity
-    if not graver and notice.deadline >= episode.deadline:
+    decided = bool(episode.mode)  # a little less time does not change what is under way
+    if not graver and (decided or notice.deadline >= episode.deadline):
         return episode
     return msgspec.structs.replace(
         episode,
@@ -67,6 +70,7 @@ def merge(episode: Episode | None, notice: Notice, window: int) -> Episode:
         deadline=min(episode.deadline, notice.deadline),
         notices=(*episode.notices, notice.event_id),
         window=window,
+        mode="",
         status="open",
         outcome="",
     )

@@ -75,7 +75,7 @@ class DetachInstances:
                 if attachable == pending:
                     raise  # the refusal has another cause than the instances' states
                 pending = attachable
-        if not pending and deviations and all(d.status == "skipped" for d in deviations.values()):
+        if len(deviations) == len(action.subjects):
             return Result(status="skipped", reason="no instance was left to detach", deviations=deviations)
         return Result(status="succeeded", deviations=deviations)
 

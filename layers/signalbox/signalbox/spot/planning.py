@@ -58,7 +58,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float
 
 
-type Rule = Callable[[Instance, Group, Policy], Reason | None]
+type Rule = Callable[[Instance, Group], Reason | None]
 
 
 def decide(
@@ -83,10 +83,10 @@ def decide(
     if not instance.lifecycle and mode == "act":
         text = "a Spot warning for an on-demand instance: observed, in case the event is not what it seems"
         mode, reasons = "observe", (*reasons, Reason("on-demand", text))
-    applicable, why_not = _kinds(instance, group, commands, policy)
+    applicable, why_not = _kinds(instance, group, commands, mode, policy)
     return Decision(
         instance=episode.instance,
-        group=instance.group,
+        group=instance.group or episode.group,  # it may have been detached in the meantime
         mode=mode,
         kinds=applicable,
         reasons=(*reasons, *why_not),
@@ -113,12 +113,15 @@ def _kinds(
     instance: Instance,
     group: Group | None,
     commands: Mapping[str, GroupCommands | Reason],
+    mode: Mode,
     policy: Policy,
 ) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
     if group is None:
         return (), (Reason("no-group", "the instance is a member of no Auto Scaling group"),)
     kinds, reasons = [], []
-    not_detached = next((r for rule in DETACH_RULES if (r := rule(instance, group, policy))), None)
+    not_detached = next((r for rule in DETACH_RULES if (r := rule(instance, group))), None)
+    if mode == "act" and not_detached is None:
+        not_detached = _group_not_opted_in(group, policy)
     if not_detached:
         reasons.append(not_detached)
     else:
@@ -133,19 +136,19 @@ def _kinds(
     return tuple(kinds), tuple(reasons)
 
 
-def _already_leaving(instance: Instance, group: Group, _: Policy) -> Reason | None:
+def _already_leaving(instance: Instance, group: Group) -> Reason | None:
     if instance.member_state.startswith(("Terminating", "Detaching", "Terminated", "Detached")):
         return Reason("already-leaving", f"{instance.member_state} in {group.name}: the group is at it")
     return None
 
 
-def _warm_pool(instance: Instance, group: Group, _: Policy) -> Reason | None:
+def _warm_pool(instance: Instance, group: Group) -> Reason | None:
     if instance.member_state.startswith("Warmed"):
         return Reason("warm-pool", f"{instance.member_state}: {group.name} refills its warm pool by itself")
     return None
 
 
-def _not_in_service(instance: Instance, group: Group, _: Policy) -> Reason | None:
+def _not_in_service(instance: Instance, group: Group) -> Reason | None:
     if instance.member_state == "Standby":
         text = f"Standby in {group.name}: detaching it may end other instances"
         return Reason("standby", text)
@@ -154,20 +157,20 @@ def _not_in_service(instance: Instance, group: Group, _: Policy) -> Reason | Non
     return None
 
 
-def _capacity_rebalance(_: Instance, group: Group, __: Policy) -> Reason | None:
+def _capacity_rebalance(_: Instance, group: Group) -> Reason | None:
     if group.capacity_rebalance:
         text = f"{group.name} has CapacityRebalance on and replaces the instance itself"
         return Reason("capacity-rebalance", text)
     return None
 
 
-def _launch_suspended(_: Instance, group: Group, __: Policy) -> Reason | None:
+def _launch_suspended(_: Instance, group: Group) -> Reason | None:
     if "Launch" in group.suspended:
         return Reason("launch-suspended", f"{group.name} has Launch suspended: nothing would replace it")
     return None
 
 
-def _group_not_opted_in(_: Instance, group: Group, policy: Policy) -> Reason | None:
+def _group_not_opted_in(group: Group, policy: Policy) -> Reason | None:
     """The role of the function that detaches is held to the same condition by its policy."""
     said = group.tags.get(MODE_TAG, policy.default_mode)
     if said != "act":
@@ -182,7 +185,6 @@ DETACH_RULES: tuple[Rule, ...] = (
     _not_in_service,
     _capacity_rebalance,
     _launch_suspended,
-    _group_not_opted_in,
 )
 """Each tells why an instance is not detached. Scale-in protection does not stand against a detach."""
 

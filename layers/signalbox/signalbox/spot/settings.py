@@ -1,7 +1,7 @@
 """The environment of each function, read once: one frozen class a function, named after its folder."""
 
 from collections.abc import Mapping
-from typing import Self, get_type_hints
+from typing import Self
 
 import msgspec
 
@@ -9,7 +9,7 @@ from signalbox.errors import InvariantError
 from signalbox.spot.configuration import Mode
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     """Field ``ledger_table`` is variable ``LEDGER_TABLE``, and so on."""
 
     @classmethod
@@ -19,15 +19,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             InvariantError: a variable is missing or makes no sense; names it.
         """
-        values = {name: environment[name.upper()] for name in _fields(cls) if name.upper() in environment}
         try:
-            return msgspec.convert(values, cls, strict=False)
+            return msgspec.convert(dict(environment), cls, strict=False)
         except msgspec.ValidationError as error:
             raise InvariantError(f"environment of {cls.__name__}: {error}") from error
-
-
-def _fields(cls: type) -> list[str]:
-    return [name for name in get_type_hints(cls) if not name.startswith("_")]
 
 
 class AdmitSettings(Settings, frozen=True, kw_only=True):

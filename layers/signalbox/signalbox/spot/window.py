@@ -72,8 +72,6 @@ class PlanWindow:
         claimed: dict[str, Claim] = {}
         remaining = set(by_key)
         for _ in range(CLAIM_ATTEMPTS):
-            if not remaining:
-                return claimed
             known = self._ledger.records(sorted(remaining))
             changed: list[Record] = []
             for key in sorted(remaining):
@@ -87,6 +85,8 @@ class PlanWindow:
             remaining = self._ledger.put_records(changed)
             for key in remaining:
                 claimed.pop(key, None)
+            if not remaining:
+                return claimed
         raise ConflictError(f"{window}: {len(remaining)} episodes changed under every attempt to claim them")
 
     def _commands(self, snapshot: Snapshot) -> dict[str, GroupCommands | Reason]:

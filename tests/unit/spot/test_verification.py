@@ -1,0 +1,222 @@
+"""Looking at the estate afterwards."""
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from signalbox.clock import from_iso
+from signalbox.ledger.actions import Action, Deviation, Verdict
+from signalbox.ledger.memory import MemoryLedger
+from signalbox.ledger.records import Plan
+from signalbox.spot.estate import Group
+from signalbox.spot.verification import (
+    COMMAND_PENDING,
+    DRAINED,
+    GRACE_SECONDS,
+    PAUSES_SECONDS,
+    Verification,
+    VerifyWindow,
+    commanded,
+    detached,
+    drained,
+)
+from tests.unit.spot.doubles import (
+    NOON,
+    PLAN,
+    FakeEvidence,
+    MovableClock,
+    action,
+    instance_id,
+    target_group,
+    window,
+)
+
+A, B, NEW = (instance_id(number) for number in (0, 1, 9))
+SKIPPED = {B: Deviation("skipped", "why")}
+VERIFIED = Verification(verified=True, check_again=None)
+
+
+def done(kind: str = "detach", **changes: Any) -> Action:
+    fields: dict[str, Any] = {
+        "of": (0, 1),
+        "status": "succeeded",
+        "finished_at": NOON + 3,
+        "reference": "c-1",
+    }
+    return action(kind, **fields | changes)
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "said"),
+    [
+        (Group(name="web", desired=2, members={A: "InService", NEW: "InService"}), "waiting", A),
+        (Group(name="web", desired=2, members={A: "Detaching", NEW: "InService"}), "waiting", A),
+        (Group(name="web", desired=2, members={NEW: "InService"}), "waiting", "1 of 2"),
+        (Group(name="web", desired=2, members={NEW: "InService", "i-8": "Pending"}), "waiting", "1 of 2"),
+        (Group(name="web", desired=2, members={NEW: "InService", "i-8": "InService"}), "confirmed", "2 of 2"),
+        (Group(name="web", desired=0), "confirmed", "0 of 0"),
+        (None, "confirmed", "gone"),
+    ],
+)
+def test_a_detach_is_confirmed_by_the_replacements(found: Group | None, state: str, said: str) -> None:
+    verdict = detached(done(), found)
+    assert verdict.state == state
+    assert said in verdict.note
+
+
+def test_who_was_not_detached_may_stay() -> None:
+    staying = Group(name="web", desired=2, members={B: "InService", NEW: "InService"})
+    assert detached(done(deviations=SKIPPED), staying).state == "confirmed"
+    assert detached(done(), staying).state == "waiting"
+
+
+@pytest.mark.parametrize("state", sorted(DRAINED))
+def test_a_target_that_drains_or_is_none_is_drained(state: str) -> None:
+    assert drained(done("deregister"), {A: state}).state == "confirmed"
+
+
+@pytest.mark.parametrize("state", ["healthy", "unhealthy", "initial"])
+def test_a_target_that_still_serves_is_waited_for(state: str) -> None:
+    verdict = drained(done("deregister"), {A: "draining", B: state})
+    assert (verdict.state, B in verdict.note, A in verdict.note) == ("waiting", True, False)
+    assert drained(done("deregister", deviations=SKIPPED), {A: "draining", B: state}).state == "confirmed"
+
+
+@pytest.mark.parametrize("state", sorted(COMMAND_PENDING))
+def test_a_command_without_an_end_is_waited_for(state: str) -> None:
+    assert commanded(done("command"), {A: "Success", B: state}).state == "waiting"
+    assert commanded(done("command"), {A: "Failed", B: state}).state == "waiting"
+
+
+def test_a_command_nobody_answered_yet_is_waited_for() -> None:
+    verdict = commanded(done("command"), {A: "Success"})
+    assert (verdict.state, B in verdict.note) == ("waiting", True)
+
+
+@pytest.mark.parametrize("state", ["Failed", "TimedOut", "Cancelled", "Undeliverable", "Terminated"])
+def test_a_command_that_ended_badly_is_contradicted_for_that_instance(state: str) -> None:
+    verdict = commanded(done("command"), {A: "Success", B: state})
+    assert (verdict.state, verdict.subjects) == ("contradicted", {B: f"the command ended {state}"})
+
+
+def test_a_command_that_ended_well_is_confirmed() -> None:
+    assert commanded(done("command"), {A: "Success", B: "Success"}) == Verdict("confirmed")
+    assert commanded(done("command", deviations=SKIPPED), {A: "Success"}) == Verdict("confirmed")
+
+
+class Looking:
+    """A window whose actions are done, and the estate to look at."""
+
+    def __init__(self, *actions: Action) -> None:
+        self.clock = MovableClock(NOON + 3)
+        self.ledger = MemoryLedger()
+        self.ledger.commit_plan(window(), Plan(id=PLAN, planned_at=NOON, summary={}), actions)
+        self.evidence = FakeEvidence()
+        self.verifier = VerifyWindow(self.ledger, self.evidence, self.clock)
+
+    def look(self) -> Verification:
+        return self.verifier.look(window(), PLAN)
+
+    def verdicts(self) -> dict[str, Verdict | None]:
+        return {each.kind: each.verdict for each in self.ledger.actions(window(), PLAN)}
+
+    def stay(self) -> None:
+        """What was done has no effect for now."""
+        self.evidence.all_groups["web"] = Group(name="web", desired=2, members={A: "InService"})
+
+    def settle_down(self) -> None:
+        self.evidence.all_groups["web"] = Group(
+            name="web", desired=2, members={NEW: "InService", "i-8": "InService"}
+        )
+
+
+def test_without_actions_there_is_nothing_to_wait_for() -> None:
+    looking = Looking()
+    assert (looking.look(), looking.evidence.looks) == (VERIFIED, {})
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        done("alert"),
+        done("event"),
+        done(status="failed"),
+        done(status="skipped"),
+        done(status="pending"),
+        done(verdict=Verdict("confirmed")),
+        done("command", verdict=Verdict("contradicted")),
+    ],
+)
+def test_only_what_was_done_and_is_undecided_is_looked_at(each: Action) -> None:
+    looking = Looking(each)
+    assert (looking.look(), looking.evidence.looks) == (VERIFIED, {})
+
+
+def test_everything_seen_is_verified_and_recorded() -> None:
+    looking = Looking(done(), done("deregister"), done("command", reference="c-1,c-2"))
+    looking.settle_down()
+    looking.evidence.targets[target_group("web")] = {A: "draining"}
+    looking.evidence.invocations = {"c-1": {A: "Success"}, "c-2": {B: "Success"}}
+    assert looking.look() == VERIFIED
+    states = {kind: verdict.state for kind, verdict in looking.verdicts().items() if verdict}
+    assert states == {"detach": "confirmed", "deregister": "confirmed", "command": "confirmed"}
+
+
+def test_many_detachments_need_one_look_at_the_groups() -> None:
+    looking = Looking(*(done(number=number) for number in range(5)))
+    looking.settle_down()
+    assert looking.look() == VERIFIED
+    assert looking.evidence.looks == {"groups": 1}
+
+
+def test_one_that_is_waited_for_keeps_the_window_open_and_the_rest_is_not_asked_again() -> None:
+    looking = Looking(done(), done("deregister"))
+    looking.stay()
+    first = looking.look()
+    assert (first.verified, first.check_again is not None) == (False, True)
+    looking.settle_down()
+    looking.clock.now += 2
+    assert looking.look() == VERIFIED
+    assert looking.evidence.looks == {"groups": 2, "targets": 1}
+
+
+def test_a_contradiction_is_a_decision() -> None:
+    looking = Looking(done("command"))
+    looking.evidence.invocations = {"c-1": {A: "Success", B: "Failed"}}
+    assert looking.look() == VERIFIED
+
+
+def test_the_looks_grow_rarer_and_end_just_after_the_deadline() -> None:
+    looking = Looking(done(), done("deregister", finished_at=NOON + 1))
+    looking.stay()
+    times = [looking.clock.now]
+    while (found := looking.look()).check_again is not None:
+        assert not found.verified
+        looking.clock.now = from_iso(found.check_again)
+        times.append(looking.clock.now)
+    assert not found.verified
+    assert times[-1] == NOON + 120 + GRACE_SECONDS
+    pauses = [later - sooner for sooner, later in pairwise(times)]
+    assert tuple(pauses[: len(PAUSES_SECONDS)]) == PAUSES_SECONDS
+    assert set(pauses[len(PAUSES_SECONDS) : -1]) == {PAUSES_SECONDS[-1]}
+    assert pauses[-1] <= PAUSES_SECONDS[-1]
+
+
+def test_a_look_that_comes_late_is_followed_by_a_pause_all_the_same() -> None:
+    looking = Looking(done())
+    looking.stay()
+    looking.clock.now = NOON + 4.9
+    again = looking.look().check_again
+    assert again is not None
+    assert from_iso(again) >= NOON + 5.9
+
+
+def test_after_the_deadline_there_is_one_look_and_no_more() -> None:
+    looking = Looking(done())
+    looking.stay()
+    looking.clock.now = NOON + 120 + GRACE_SECONDS
+    assert looking.look() == Verification(verified=False, check_again=None)
+    verdict = looking.verdicts()["detach"]
+    assert verdict is not None
+    assert verdict.state == "waiting"
