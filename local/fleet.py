@@ -78,7 +78,7 @@ def add(aws: EmbeddedAws, *groups: Group) -> str:
 
 
 def members(aws: EmbeddedAws, *names: str) -> dict[str, tuple[str, ...]]:
-    """The instances in service, by group: of the groups named, or of the fleet's. A missing group is absent."""
+    """The instances in service, by group: of these groups, or of the fleet's. A missing group is absent."""
     autoscaling: AutoScalingClient = aws.client("autoscaling")
     wanted = list(names or (group.name for group in GROUPS))
     found = autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=wanted)
@@ -100,7 +100,7 @@ def _subnets(ec2: EC2Client) -> list[str]:
         return [subnet["SubnetId"] for subnet in subnets["Subnets"]]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets_made = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number}.0/24", AvailabilityZone=zone)["Subnet"][
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number * 16}.0/20", AvailabilityZone=zone)["Subnet"][
             "SubnetId"
         ]
         for number, zone in enumerate(ZONES)

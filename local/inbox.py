@@ -58,9 +58,9 @@ class Inbox:
     def _bodies(self, url: str) -> list[str]:
         bodies: list[str] = []
         for _ in range(MOST_POLLS):
-            messages = self._sqs.receive_message(
-                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0
-            ).get("Messages", [])
+            messages = self._sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0).get(
+                "Messages", []
+            )
             if not messages:
                 break
             for message in messages:

@@ -1,0 +1,24 @@
+"""The real template on the embedded AWS, IAM enforced, once a session; a scene for each scenario."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local import fleet
+from local.deployment import deploy
+from local.embedded import EmbeddedAws
+from local.inbox import Inbox
+from tests.e2e.stack import Scene, Stack
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    with EmbeddedAws.start(tmp_path_factory.mktemp("e2e"), enforce_iam=True) as aws:
+        outputs = deploy(aws).outputs
+        made = fleet.create(aws)
+        yield Stack(aws, outputs, made, Inbox.open(aws, outputs))
+
+
+@pytest.fixture
+def scene(stack: Stack) -> Scene:
+    return Scene.begin(stack)
