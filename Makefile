@@ -52,7 +52,7 @@ check: setup ## Lint, format, types, import rules, template
 	cfn-lint template.yaml
 
 .PHONY: bench
-bench: setup ## Measure: calls, time and cost per thousand events
+bench: setup ## Count the AWS calls of a storm of interruptions, against one at a time
 	@if [ -e bench/__main__.py ]; then python -m bench $(ARGS); else echo "No benchmarks yet."; fi
 
 .PHONY: up
@@ -81,7 +81,8 @@ lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
 
 .PHONY: build
 build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)
-	$(SAM) build
+	@# A cache for each: the SAM CLI does not see that the architecture changed.
+	$(SAM) build --cache-dir .aws-sam/cache-$(or $(SIGNALBOX_ARCHITECTURE),arm64)
 
 .PHONY: deploy
 deploy: ## sam build and deploy to the AWS account of your credentials: make deploy STAGE=dev|staging|prod
