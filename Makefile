@@ -78,6 +78,9 @@ lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
 	$(COMPILE) $(ARGS) requirements/dev.in --output-file requirements/dev.txt
 	$(COMPILE) layers/dependencies/requirements.in --constraint requirements/dev.txt \
 		$(addprefix --no-emit-package ,$(IN_RUNTIME) $(NEVER_USED)) --output-file layers/dependencies/requirements.txt
+	$(COMPILE) layers/kubernetes/requirements.in --constraint requirements/dev.txt \
+		$(addprefix --no-emit-package ,$(IN_RUNTIME) msgspec typing-extensions httpx2-jsfetch) \
+		--output-file layers/kubernetes/requirements.txt
 
 .PHONY: build
 build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)

@@ -26,7 +26,8 @@ def use_case() -> AdmitEvents:
     windows = Windows(ledger, executions, time.time, open_seconds=settings.spot_window_seconds)
     accounts = frozenset(settings.allowed_accounts.split(","))
     scope = Scope(accounts, frozenset({settings.aws_region}), settings.spot_maximum_event_age_seconds)
-    return AdmitEvents(windows, ledger, ledger, scope, time.time)
+    lead = settings.spot_scheduled_lead_seconds
+    return AdmitEvents(windows, ledger, scope, time.time, scheduled_lead=lead)
 
 
 @logger.inject_lambda_context(clear_state=True)

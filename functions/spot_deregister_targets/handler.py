@@ -1,4 +1,4 @@
-"""Drains the instances of a window's plan from their target groups."""
+"""Drains the instances of a window's plan from their load balancers."""
 
 import os
 import time
@@ -10,8 +10,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from signalbox.aws.clients import client
 from signalbox.ledger.actions import Worker
 from signalbox.ledger.dynamodb import DynamoLedger
+from signalbox.spot.aws_drains import AwsClassicLoadBalancing
 from signalbox.spot.aws_estate import AwsLoadBalancing
-from signalbox.spot.performers import DeregisterTargets
+from signalbox.spot.performers import DeregisterInstances, DeregisterTargets
 from signalbox.spot.settings import WorkSettings
 from signalbox.spot.tasks import work, worker
 from signalbox.telemetry import logger, tracer
@@ -21,7 +22,9 @@ from signalbox.telemetry import logger, tracer
 def use_case() -> Worker:
     settings = WorkSettings.from_environment(os.environ)
     ledger = DynamoLedger(client("dynamodb"), settings.ledger_table, time.time)
-    return worker(ledger, {"deregister": DeregisterTargets(AwsLoadBalancing(client("elbv2")))})
+    targets = DeregisterTargets(AwsLoadBalancing(client("elbv2")))
+    instances = DeregisterInstances(AwsClassicLoadBalancing(client("elb")))
+    return worker(ledger, {"deregister": targets, "deregister-classic": instances})
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -10,7 +10,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from signalbox.aws.clients import client
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.spot.aws_estate import AwsAutoScaling, AwsEstate, AwsInstances
-from signalbox.spot.planning import Policy
 from signalbox.spot.settings import PlanSettings
 from signalbox.spot.tasks import new_plan_id, parse_task
 from signalbox.spot.telemetry import report_plan
@@ -23,14 +22,8 @@ def use_case() -> PlanWindow:
     settings = PlanSettings.from_environment(os.environ)
     ledger = DynamoLedger(client("dynamodb"), settings.ledger_table, time.time)
     estate = AwsEstate(AwsInstances(client("ec2")), AwsAutoScaling(client("autoscaling")), client("ssm"))
-    policy = Policy(
-        default_mode=settings.spot_default_mode,
-        dry_run=settings.spot_dry_run,
-        command_lead=settings.spot_command_lead_seconds,
-        command_prefix=settings.spot_command_parameter_prefix,
-        command_document=settings.spot_command_document,
-    )
-    return PlanWindow(ledger, estate, policy, time.time, new_plan_id)
+    limits = settings.rebalance_limits
+    return PlanWindow(ledger, estate, settings.policy, time.time, new_plan_id, limits)
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -21,7 +21,8 @@ from signalbox.telemetry import logger, tracer
 def use_case() -> Worker:
     settings = WorkSettings.from_environment(os.environ)
     ledger = DynamoLedger(client("dynamodb"), settings.ledger_table, time.time)
-    return worker(ledger, {"command": SendCommands(AwsRunCommand(client("ssm", attempts=ONCE)), time.time)})
+    send = SendCommands(AwsRunCommand(client("ssm", attempts=ONCE)), time.time)
+    return worker(ledger, {"checkpoint": send, "command": send})
 
 
 @logger.inject_lambda_context(clear_state=True)

@@ -101,6 +101,8 @@ def _load_balancing(request: AwsRequest) -> Iterable[Resource]:
         owner = backend.target_groups.get(arn) or backend.load_balancers.get(arn)
         tags = backend.tagging_service.get_tag_dict_for_resource(arn) if owner else {}
         yield Resource(arn, request.service, tags)
+    if name := request.text("LoadBalancerName"):
+        yield Resource(_arn(request, "elasticloadbalancing", f"loadbalancer/{name}"), request.service)
 
 
 def _ec2(request: AwsRequest) -> Iterable[Resource]:

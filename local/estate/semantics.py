@@ -6,7 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from local.estate.classic import classic_semantics
 from local.estate.commands import command_semantics
+from local.estate.containers import container_semantics
 from local.estate.groups import group_semantics
 from local.estate.instances import instance_semantics
 from local.estate.replacing import Replacements
@@ -28,5 +30,7 @@ def aws_semantics(clock: Clock = time.monotonic) -> Iterator[None]:
         instance_semantics(replacements)
         target_semantics(replacements, clock)
         group_semantics(replacements)
+        classic_semantics(replacements)
         command_semantics(replacements)
+        container_semantics(replacements)
         yield

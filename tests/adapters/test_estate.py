@@ -4,10 +4,11 @@ is held to the same reading."""
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
-from msgspec import structs
 
 from signalbox.errors import NotFoundError, RefusedError, ThrottledError, UnavailableError
+from signalbox.spot.aws_drains import AwsContainerInstances
 from signalbox.spot.aws_estate import (
     AwsAutoScaling,
     AwsEstate,
@@ -80,8 +81,8 @@ def fake_estate(fleet: Fleet) -> FakeEstate:
             Instance(
                 id=i,
                 state="running",
-                lifecycle="spot",
-                tags=TAGS,
+                lifecycle="unknown",
+                tags={"signalbox:spot": "act"},
                 group="web",
                 member_state="InService",
             )
@@ -122,8 +123,7 @@ class TestReading:
         expected = fake_estate(fleet)
         assert snapshot.groups == expected.all_groups
         one = snapshot.instances[fleet.instances[0]]
-        own = {key: value for key, value in one.tags.items() if not key.startswith("aws:")}
-        assert structs.replace(one, tags=own) == expected.all_instances[one.id]
+        assert one == expected.all_instances[one.id]
 
     def test_only_groups_that_exist(self, reader: EstateReader) -> None:
         assert list(reader.groups(["web", "nowhere"])) == ["web"]
@@ -146,7 +146,7 @@ class TestCalls:
         aws_estate(estate).snapshot(fleet.instances)
         assert estate.calls()["calls"] == {
             "autoscaling:DescribeAutoScalingInstances": 2,  # 50 ids a call
-            "ec2:DescribeInstances": 1,  # 200 ids a filter
+            "ec2:DescribeTags": 1,  # 200 ids a filter
             "autoscaling:DescribeAutoScalingGroups": 1,
         }
 
@@ -258,12 +258,33 @@ class TestErrors:
             CALLS[operation](estate, fleet)
 
 
-def test_the_evidence_reads_all_three(estate: GuardedEstate, fleet: Fleet) -> None:
+def test_the_evidence_reads_groups_and_targets(estate: GuardedEstate, fleet: Fleet) -> None:
     evidence = AwsEvidence(
         AwsAutoScaling(estate.client("autoscaling")),
         AwsLoadBalancing(estate.client("elbv2")),
         AwsRunCommand(estate.client("ssm")),
+        AwsContainerInstances(estate.client("ecs")),
     )
     member = estate.members(fleet)[0]
     assert member in evidence.groups(["web"])["web"].members
     assert evidence.target_states(fleet.target_group, [member]) == {member: "healthy"}
+
+
+def test_an_instance_that_its_group_ends_is_replaced(estate: GuardedEstate, fleet: Fleet) -> None:
+    auto_scaling = AwsAutoScaling(estate.client("autoscaling"))
+    before = auto_scaling.groups(["web"])["web"]
+    leaving = min(before.members)
+    auto_scaling.terminate(leaving)
+    after = auto_scaling.groups(["web"])["web"]
+    assert leaving not in after.members
+    assert (after.desired, len(after.members)) == (before.desired, len(before.members))
+
+
+def test_it_is_known_since_when_those_run_that_are_looked_at_closely(
+    estate: GuardedEstate, fleet: Fleet
+) -> None:
+    first, second = sorted(estate.members(fleet))[:2]
+    found = aws_estate(estate).snapshot([first, second], [first]).instances
+    assert found[first].launched_at > 0
+    assert found[second].launched_at == 0
+    assert msgspec.structs.replace(found[first], launched_at=0.0, id=second) == found[second]

@@ -9,6 +9,7 @@ from moto import mock_aws
 
 from signalbox.errors import ConflictError, NotFoundError
 from signalbox.ledger.actions import Action, Deviation, Result, Verdict
+from signalbox.ledger.deferrals import Deferral
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Plan, Record, Rejection
@@ -271,6 +272,29 @@ class TestRejections:
         assert ledger.rejections("spot", "2026-05-28") == [self.rejection(1, NOW + 40)]
 
 
+class TestDeferrals:
+    def deferral(self, name: str, due_at: float, domain: str = "spot") -> Deferral:
+        key = WindowKey(domain, "123456789012", "us-east-1")
+        return Deferral(key=key, id=name, due_at=due_at, entry={"instance": name, "n": 1.5})
+
+    def test_they_come_back_the_earliest_due_first(self, ledger: Ledger) -> None:
+        late, soon = self.deferral("a", NOW + 50.5), self.deferral("b", NOW + 20)
+        for deferral in (late, soon, self.deferral("c", NOW, "documents")):
+            ledger.defer(deferral)
+        assert ledger.deferrals("spot") == [soon, late]
+
+    def test_the_same_one_again_replaces_it(self, ledger: Ledger) -> None:
+        ledger.defer(self.deferral("a", NOW + 50))
+        ledger.defer(self.deferral("a", NOW + 10))
+        assert ledger.deferrals("spot") == [self.deferral("a", NOW + 10)]
+
+    def test_a_dropped_one_is_gone_and_dropping_again_is_harmless(self, ledger: Ledger) -> None:
+        ledger.defer(self.deferral("a", NOW))
+        for _ in range(2):
+            ledger.drop_deferral("spot", "a")
+        assert ledger.deferrals("spot") == []
+
+
 class TestOnDynamoDbAlone:
     @pytest.fixture
     def client(self) -> Iterator[Any]:
@@ -289,10 +313,10 @@ class TestOnDynamoDbAlone:
             item["sk"]["S"].split("#")[0]: item.get("expires_at", {}).get("N")
             for item in client.scan(TableName="ledger")["Items"]
         }
-        end = str(int(NOW + 100))
+        end, half = str(int(NOW + 100)), str(int(NOW + 50))
         assert expiries == {
             "123456789012": None,
-            "SEGMENT": end,
+            "SEGMENT": half,  # a window whose plan is gone has nothing left to plan
             "ACTION": end,
             "DECISIONS": end,
             "PLAN": end,

@@ -77,7 +77,7 @@ def test_up_send_status_down(make: Make, tmp_path: Path, ports: tuple[int, int])
     assert processes(tmp_path) == started
     assert read_environment(tmp_path / "env") == environment
 
-    assert "-> signalbox-local-SpotInterruptionWarningRule" in make("send", f"EVENT={SAMPLE}")
+    assert "-> signalbox-local-SpotInstanceEventsRule" in make("send", f"EVENT={SAMPLE}")
     [window] = wait_until(lambda: detached(make), "the instance is detached")
     [episode] = window["episodes"]
     shown = make("status")

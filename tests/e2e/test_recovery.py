@@ -8,7 +8,7 @@ import pytest
 
 from signalbox.eventbridge import Envelope
 from signalbox.ledger.windows import Segment, Window
-from signalbox.spot.notices import parse_notice
+from signalbox.spot.events import parse_event
 from tests.e2e.stack import KEY, Scene, warning
 
 pytestmark = pytest.mark.embedded
@@ -19,7 +19,7 @@ ABANDONED_SECONDS = 60.0
 def test_a_window_without_an_execution_gets_one_from_the_sweeper(scene: Scene) -> None:
     group = scene.group(2)
     warned = group.instances[0]
-    notice = parse_notice(msgspec.convert(warning(warned), Envelope))
+    [notice] = parse_event(msgspec.convert(warning(warned), Envelope))
     ledger, newest = scene.stack.ledger, scene.stack.ledger.pointer(KEY)
     window = Window(KEY.domain, KEY.account, KEY.region, newest.number + 1 if newest else 1)
     ledger.append(window, Segment.of([msgspec.to_builtins(notice)]))
@@ -35,4 +35,4 @@ def test_a_window_without_an_execution_gets_one_from_the_sweeper(scene: Scene) -
     assert settled.outcomes == {warned: "handled"}
     assert warned not in scene.stack.members(group)
     again = json.load(functions.invoke(FunctionName=sweeper)["Payload"])
-    assert again == {"restarted": 0, "given_up": 0}
+    assert again == {"admitted": 0, "restarted": 0, "given_up": 0}

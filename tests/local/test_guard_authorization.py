@@ -210,6 +210,19 @@ def test_container_instances_are_allowed_by_their_cluster(
         ecs.describe_container_instances(cluster="other", containerInstances=["a1"])
 
 
+def test_classic_load_balancers_are_allowed_by_their_names(
+    estate: GuardedEstate, identity: StubIdentity
+) -> None:
+    action = "elasticloadbalancing:DeregisterInstancesFromLoadBalancer"
+    identity.allow(action, f"arn:aws:elasticloadbalancing:{REGION}:{ACCOUNT}:loadbalancer/mine-*")
+    elb = estate.client("elb", KEY)
+    for name, refusal in (("mine-1", "LoadBalancerNotFound"), ("theirs", "AccessDenied")):
+        with pytest.raises(ClientError, match=refusal):
+            elb.deregister_instances_from_load_balancer(
+                LoadBalancerName=name, Instances=[{"InstanceId": "i-00000000000000000"}]
+            )
+
+
 def test_a_region_can_be_a_condition(estate: GuardedEstate, identity: StubIdentity) -> None:
     identity.allow("ec2:DescribeVpcs", StringEquals={"aws:RequestedRegion": "eu-west-1"})
     with pytest.raises(ClientError, match="UnauthorizedOperation"):

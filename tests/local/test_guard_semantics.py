@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -301,3 +302,60 @@ def test_leaving_puts_moto_back() -> None:
         assert hasattr(SimpleSystemManagerResponse, "list_command_invocations")
     assert AutoScalingBackend.detach_instances is detach
     assert not hasattr(SimpleSystemManagerResponse, "list_command_invocations")
+
+
+def test_container_instances_are_found_by_the_cluster_query_language(estate: GuardedEstate) -> None:
+    fleet, ecs = estate.fleet(3), estate.client("ecs")
+    ecs.create_cluster(clusterName="apps")
+    for instance in fleet.instances:
+        document = json.dumps({"instanceId": instance})
+        ecs.register_container_instance(cluster="apps", instanceIdentityDocument=document)
+    first, second, _ = fleet.instances
+    query = f"ec2InstanceId in ['{first}', \"{second}\", {UNKNOWN}]"
+    arns = ecs.list_container_instances(cluster="apps", filter=query)["containerInstanceArns"]
+    found = ecs.describe_container_instances(cluster="apps", containerInstances=arns)["containerInstances"]
+    assert sorted(each["ec2InstanceId"] for each in found) == sorted([first, second])
+    assert len(ecs.list_container_instances(cluster="apps")["containerInstanceArns"]) == 3
+
+
+def test_container_instances_come_in_pages(estate: GuardedEstate) -> None:
+    fleet, ecs = estate.fleet(3), estate.client("ecs")
+    ecs.create_cluster(clusterName="apps")
+    for instance in fleet.instances:
+        document = json.dumps({"instanceId": instance})
+        ecs.register_container_instance(cluster="apps", instanceIdentityDocument=document)
+    pages = list(ecs.get_paginator("list_container_instances").paginate(cluster="apps", maxResults=2))
+    assert [len(page["containerInstanceArns"]) for page in pages] == [2, 1]
+
+
+def test_another_query_is_refused_rather_than_ignored(estate: GuardedEstate) -> None:
+    ecs = estate.client("ecs")
+    ecs.create_cluster(clusterName="apps")
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        ecs.list_container_instances(cluster="apps", filter="runningTasksCount > 0")
+
+
+def test_a_cluster_must_exist_to_be_listed(estate: GuardedEstate) -> None:
+    with pytest.raises(ClientError, match="ClusterNotFoundException"):
+        estate.client("ecs").list_container_instances(cluster="nowhere")
+
+
+def test_a_member_leaves_its_groups_classic_load_balancer(estate: GuardedEstate) -> None:
+    elb = estate.client("elb")
+    elb.create_load_balancer(
+        LoadBalancerName="old",
+        Listeners=[{"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80}],
+        AvailabilityZones=[f"{REGION}a"],
+    )
+    first, second = estate.fleet(2, LoadBalancerNames=["old"]).instances
+    for _ in range(2):
+        elb.deregister_instances_from_load_balancer(LoadBalancerName="old", Instances=[{"InstanceId": first}])
+        [described] = elb.describe_load_balancers(LoadBalancerNames=["old"])["LoadBalancerDescriptions"]
+        assert described["Instances"] == [{"InstanceId": second}]
+
+
+def test_a_classic_load_balancer_must_exist(estate: GuardedEstate) -> None:
+    with pytest.raises(ClientError, match="LoadBalancerNotFound"):
+        estate.client("elb").deregister_instances_from_load_balancer(
+            LoadBalancerName="gone", Instances=[{"InstanceId": UNKNOWN}]
+        )

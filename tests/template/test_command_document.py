@@ -10,6 +10,7 @@ import pytest
 
 from signalbox.clock import iso_precise
 from signalbox.ledger.actions import Action
+from signalbox.spot.events.detail import INSTANCE_ACTIONS
 from signalbox.spot.performers import command_parameters
 from tests.template.sources import resources
 
@@ -47,7 +48,7 @@ def action() -> Action:
         target="document",
         subjects=("i-1",),
         deadline=1_769_860_800.0,
-        payload={"shutdown": ["echo one", "echo two"], "timeout_seconds": 25, "instance_action": "terminate"},
+        payload={"script": ["echo one", "echo two"], "timeout_seconds": 25, "instance_action": "terminate"},
     )
 
 
@@ -95,6 +96,11 @@ def test_the_program_gives_the_parameters_that_the_document_takes() -> None:
 )
 def test_nonsense_is_refused(name: str, value: str) -> None:
     assert not re.search(DOCUMENT["parameters"][name]["allowedPattern"], value)
+
+
+@pytest.mark.parametrize("action", INSTANCE_ACTIONS)
+def test_whatever_an_event_announces_is_taken(action: str) -> None:
+    assert re.search(DOCUMENT["parameters"]["InstanceAction"]["allowedPattern"], action)
 
 
 def test_a_deadline_may_have_milliseconds() -> None:

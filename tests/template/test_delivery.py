@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.template.sources import attribute, mentions, resources, state_machines, statements
+from tests.template.sources import as_list, attribute, mentions, resources, state_machines, statements
 
 QUEUES = resources("AWS::SQS::Queue")
 FUNCTIONS = resources("AWS::Serverless::Function")
@@ -50,13 +50,20 @@ def test_every_queue_has_a_dead_letter_queue_or_is_one(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "target"), event_targets())
-def test_every_rule_target_has_a_dead_letter_queue_that_takes_from_this_rule_only(
+def test_every_rule_target_has_a_dead_letter_queue_that_takes_from_its_rules_only(
     name: str, target: dict[str, Any]
 ) -> None:
     queue = target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
     assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} <= target["RetryPolicy"].keys()
+    users = [rule for rule, each in event_targets() if each["DeadLetterConfig"] == target["DeadLetterConfig"]]
+    assert name in users
+    assert deliverers(queue) == [attribute(rule) for rule in users]
+
+
+def deliverers(queue: str) -> list[Any]:
+    """The rules whose events a queue takes."""
     [allowed] = [s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, queue)]
-    assert allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"] == attribute(name)
+    return as_list(allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"])
 
 
 def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
@@ -69,13 +76,11 @@ def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
     )
 
 
-def test_the_rule_may_deliver_to_the_intake_queue() -> None:
-    [allowed] = [
-        s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, "SpotIntakeQueue")
-    ]
-    assert allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"] == attribute(
-        "SpotInterruptionWarningRule"
-    )
+def test_every_rule_and_no_other_may_deliver_to_the_intake_queue() -> None:
+    rules = resources("AWS::Events::Rule")
+    assert deliverers("SpotIntakeQueue") == [attribute(name) for name in rules]
+    for rule in rules.values():
+        assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [attribute("SpotIntakeQueue")]
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -130,6 +135,16 @@ def test_every_dead_letter_queue_has_an_alarm(name: str) -> None:
         alarm["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
         and alarm["Properties"]["Threshold"] == 0
         and mentions(alarm["Properties"]["Dimensions"], name)
+        for alarm in ALARMS.values()
+    )
+
+
+@pytest.mark.parametrize("metric", ["FailedInvocations", "InvocationsFailedToBeSentToDlq"])
+@pytest.mark.parametrize("name", resources("AWS::Events::Rule"))
+def test_every_rule_that_can_not_deliver_raises_an_alarm(name: str, metric: str) -> None:
+    assert any(
+        alarm["Properties"]["MetricName"] == metric
+        and alarm["Properties"]["Dimensions"] == [{"Name": "RuleName", "Value": {"Ref": name}}]
         for alarm in ALARMS.values()
     )
 

@@ -12,9 +12,12 @@ SETTINGS: dict[str, type[settings.Settings]] = {
     "SpotPlanWindowFunction": settings.PlanSettings,
     "SpotDetachInstancesFunction": settings.WorkSettings,
     "SpotDeregisterTargetsFunction": settings.WorkSettings,
+    "SpotDrainContainersFunction": settings.WorkSettings,
+    "SpotDrainNodesFunction": settings.WorkSettings,
     "SpotSendCommandsFunction": settings.WorkSettings,
     "SpotPublishAlertsFunction": settings.PublishSettings,
     "SpotVerifyWindowFunction": settings.WorkSettings,
+    "SpotCompleteHooksFunction": settings.WorkSettings,
     "SpotSettleWindowFunction": settings.WorkSettings,
     "SpotSweepWindowsFunction": settings.SweepSettings,
 }

@@ -82,14 +82,34 @@ def test_a_principal_is_narrowed_down(statement: Statement) -> None:
         assert "AWS::AccountId" in conditions
 
 
-def test_groups_opt_in_to_being_detached_from() -> None:
-    [detach] = [s for s in STATEMENTS if "autoscaling:DetachInstances" in s.actions]
-    assert detach.content["Condition"] == {
+@pytest.mark.parametrize(
+    "action",
+    [
+        "autoscaling:DetachInstances",
+        "autoscaling:CompleteLifecycleAction",
+        "autoscaling:RecordLifecycleActionHeartbeat",
+    ],
+)
+def test_groups_opt_in_to_being_changed(action: str) -> None:
+    [change] = [s for s in STATEMENTS if action in s.actions]
+    assert change.content["Condition"] == {
         "Fn::If": [
             "ActsByDefault",
             {"Ref": "AWS::NoValue"},
             {"StringEquals": {"aws:ResourceTag/signalbox:spot": "act"}},
         ]
+    }
+
+
+def test_container_instances_may_opt_out() -> None:
+    [drain] = [s for s in STATEMENTS if "ecs:UpdateContainerInstancesState" in s.actions]
+    assert drain.content["Condition"] == {"StringEqualsIfExists": {"aws:ResourceTag/signalbox:spot": "act"}}
+
+
+def test_only_what_drains_nodes_carries_the_kubernetes_client() -> None:
+    layers = {name: function["Properties"].get("Layers", []) for name, function in FUNCTIONS.items()}
+    assert {name: own for name, own in layers.items() if own} == {
+        "SpotDrainNodesFunction": [{"Ref": "KubernetesLayer"}]
     }
 
 

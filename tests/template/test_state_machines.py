@@ -11,6 +11,7 @@ from cfnlint.api import lint  # type: ignore[import-untyped] # ships no types
 from cfnlint.config import ManualArgs  # type: ignore[import-untyped] # ships no types
 
 from signalbox import errors
+from signalbox.spot.verification import LONGEST_SECONDS, PAUSES_SECONDS
 from tests.template.sources import (
     PLACEHOLDER,
     Node,
@@ -209,17 +210,25 @@ def pass_seconds(state: Node) -> int:
 
 def test_the_times_of_a_spot_window_add_up_as_its_comment_says() -> None:
     [machine] = [machine for machine in MACHINES if machine.name == "SpotWindowStateMachine"]
-    top, every = machine.definition["States"], states(machine.definition)
+    top = machine.definition["States"]
 
     def allowed(state: str, variable: str) -> int:
-        return int(re.findall(r"\+\s*(\d+)", top[state]["Assign"][variable])[0]) // 1000
+        """What an Assign, of a state or of one of its choices, adds to the time it is."""
+        places = (top[state], *top[state].get("Choices", []))
+        [expression] = [p["Assign"][variable] for p in places if variable in p.get("Assign", {})]
+        return int(re.findall(r"\+\s*(\d+)", expression)[-1]) // 1000
 
-    act = [every[name] for name in ("DetachInstances", "DeregisterTargets", "SendCommands", "PublishAlerts")]
+    parameters = template()["Parameters"]
+    [ahead] = re.findall(r"\$millis\(\) \+ (\d+)", top["PlanWindow"]["Assign"]["act_until"])
+    assert int(ahead) // 1000 == parameters["SpotScheduledLeadSeconds"]["MaxValue"]
+    act = [state for branch in top["Act"]["Branches"] for state in branch["States"].values()]
+    act_pass = max(pass_seconds(state) for state in act if state["Type"] == "Task")
     figures = {
-        "GatherEvents": template()["Parameters"]["SpotWindowSeconds"]["MaxValue"],
+        "GatherEvents": parameters["SpotWindowSeconds"]["MaxValue"],
         "PlanWindow": pass_seconds(top["PlanWindow"]),
-        "Act": 120 + allowed("PlanWindow", "act_until") + max(map(pass_seconds, act)),
+        "Act": int(ahead) // 1000 + allowed("PlanWindow", "act_until") + act_pass,
         "VerifyWindow": allowed("CollectErrors", "verify_until") + pass_seconds(top["VerifyWindow"]),
+        "CompleteHooks": allowed("HasCompleteHooks", "complete_until") + pass_seconds(top["CompleteHooks"]),
         "SettleWindow": pass_seconds(top["SettleWindow"]),
         "PublishOutcomes": allowed("SettleWindow", "publish_until") + pass_seconds(top["PublishOutcomes"]),
     }
@@ -230,6 +239,15 @@ def test_the_times_of_a_spot_window_add_up_as_its_comment_says() -> None:
     [total] = re.findall(r"^# {10,}(\d+) ", machine.text, re.MULTILINE)
     assert int(total) == sum(figures.values())
     assert sum(figures.values()) < machine.definition["TimeoutSeconds"] <= 1.5 * sum(figures.values())
+
+
+def test_the_looks_end_before_the_state_machine_stops_them() -> None:
+    [machine] = [machine for machine in MACHINES if machine.name == "SpotWindowStateMachine"]
+    assigned = machine.definition["States"]["CollectErrors"]["Assign"]["verify_until"]
+    [allowed] = re.findall(r"\+ (\d+)", assigned)
+    assert int(allowed) / 1000 > LONGEST_SECONDS
+    in_steps = LONGEST_SECONDS - sum(PAUSES_SECONDS[:-1])
+    assert len(PAUSES_SECONDS) + in_steps / PAUSES_SECONDS[-1] < 100  # passes
 
 
 def expressions(node: Any) -> Iterator[str]:

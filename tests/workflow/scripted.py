@@ -22,11 +22,23 @@ STEPS = (
     "PlanWindow",
     "DetachInstances",
     "DeregisterTargets",
+    "DrainContainers",
+    "DrainNodes",
     "SendCommands",
     "PublishAlerts",
     "VerifyWindow",
+    "CompleteHooks",
     "SettleWindow",
 )
+WORKERS = {
+    "detach": "DetachInstances",
+    "deregister": "DeregisterTargets",
+    "containers": "DrainContainers",
+    "nodes": "DrainNodes",
+    "command": "SendCommands",
+    "alert": "PublishAlerts",
+}
+"""Count in the plan → who works on it, in the order of the branches."""
 DONE: Answer = {"succeeded": 1, "failed": 0, "skipped": 0, "unfinished": False, "next_due": None}
 
 
@@ -42,12 +54,12 @@ def error(name: str, message: str = "as the script wants it") -> Answer:
 
 
 def planned(
-    detach: int = 1, deregister: int = 1, command: int = 1, alert: int = 1, *, command_due: str | None = None
+    each: int = 1, counts: Mapping[str, int] | None = None, *, command_due: str | None = None
 ) -> Answer:
-    """What PlanWindow answers."""
+    """What PlanWindow answers: so many actions of each kind but of those that are counted. No hooks."""
     return {
         "plan": "plan-1",
-        "actions": {"detach": detach, "deregister": deregister, "command": command, "alert": alert},
+        "actions": {**dict.fromkeys(WORKERS, each), "complete": 0, **(counts or {})},
         "command_due": command_due,
         "deadline": soon(120),
     }
@@ -95,7 +107,7 @@ class Workflow:
         number = next(self.numbers)
         answers: dict[str, Any] = {
             "PlanWindow": planned(),
-            **dict.fromkeys(STEPS[1:5], DONE),
+            **dict.fromkeys((*WORKERS.values(), "CompleteHooks"), DONE),
             "VerifyWindow": {"verified": True, "check_again": None},
             "SettleWindow": outcomes(handled=1),
         }

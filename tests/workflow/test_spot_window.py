@@ -4,11 +4,12 @@ import json
 
 import pytest
 
-from tests.workflow.scripted import DONE, Answer, Workflow, error, outcomes, planned, soon
+from tests.workflow.scripted import DONE, WORKERS, Answer, Workflow, error, outcomes, planned, soon
 
 pytestmark = pytest.mark.embedded
 
-WORKERS = ("DetachInstances", "DeregisterTargets", "SendCommands", "PublishAlerts")
+BRANCHES = list(WORKERS.values())
+ACTED = slice(1, 1 + len(BRANCHES))
 LAST = ["VerifyWindow", "SettleWindow", "PublishAlerts"]
 ATTEMPTS = 4  # the first one and three more
 
@@ -17,8 +18,8 @@ def test_everything_succeeds(workflow: Workflow) -> None:
     done = workflow.run()
     assert (done.status, done.error) == ("SUCCEEDED", "")
     assert done.steps[0] == "PlanWindow"
-    assert sorted(done.steps[1:5]) == sorted(WORKERS)
-    assert done.steps[5:] == LAST
+    assert sorted(done.steps[ACTED]) == sorted(BRANCHES)
+    assert done.steps[ACTED.stop :] == LAST
 
 
 def test_each_step_gets_its_window_and_plan(workflow: Workflow) -> None:
@@ -32,28 +33,19 @@ def test_each_step_gets_its_window_and_plan(workflow: Workflow) -> None:
 
 
 def test_nothing_to_do_still_settles_and_tells(workflow: Workflow) -> None:
-    done = workflow.run(PlanWindow=planned(0, 0, 0, 0), SettleWindow=outcomes(observed=5))
+    done = workflow.run(PlanWindow=planned(0), SettleWindow=outcomes(observed=5))
     assert done.status == "SUCCEEDED"
     assert done.steps == ["PlanWindow", *LAST]
 
 
-@pytest.mark.parametrize(
-    ("action", "worker"),
-    [
-        ("detach", "DetachInstances"),
-        ("deregister", "DeregisterTargets"),
-        ("command", "SendCommands"),
-        ("alert", "PublishAlerts"),
-    ],
-)
+@pytest.mark.parametrize(("action", "worker"), WORKERS.items())
 def test_a_branch_without_actions_calls_nothing(workflow: Workflow, action: str, worker: str) -> None:
-    plan = planned(0, 0, 0, 0)
-    done = workflow.run(PlanWindow={**plan, "actions": plan["actions"] | {action: 3}})
+    done = workflow.run(PlanWindow=planned(0, {action: 3}))
     assert done.status == "SUCCEEDED"
     assert done.steps == ["PlanWindow", worker, *LAST]
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+@pytest.mark.parametrize("worker", BRANCHES)
 def test_a_worker_goes_on_until_it_is_finished(workflow: Workflow, worker: str) -> None:
     answers = [
         {**DONE, "unfinished": True},
@@ -73,22 +65,31 @@ def test_commands_wait_until_they_are_due(workflow: Workflow) -> None:
     loop = [{**DONE, "next_due": soon(20)}, DONE]
     done = workflow.run(PlanWindow=planned(command_due=due), DetachInstances=loop, DeregisterTargets=loop)
     assert done.status == "SUCCEEDED"
-    assert done.steps.index("SendCommands") == 6
-    assert sorted(done.steps[1:6]) == sorted([*WORKERS[:2], *WORKERS[:2], "PublishAlerts"])
+    others = [worker for worker in BRANCHES if worker != "SendCommands"]
+    twice = ["DetachInstances", "DeregisterTargets"]
+    assert done.steps.index("SendCommands") == 1 + len(others) + len(twice)
+    assert sorted(done.steps[1 : done.steps.index("SendCommands")]) == sorted([*others, *twice])
 
 
 def test_commands_that_are_overdue_go_at_once(workflow: Workflow) -> None:
     done = workflow.run(PlanWindow=planned(command_due=soon(-10)))
     assert done.status == "SUCCEEDED"
-    assert "SendCommands" in done.steps[1:5]
+    assert "SendCommands" in done.steps[ACTED]
 
 
-@pytest.mark.parametrize("worker", WORKERS)
+def test_what_is_left_unfinished_does_not_wait_for_what_is_due_later(workflow: Workflow) -> None:
+    """As with checkpoints that take more than one pass, beside commands that are due in an hour."""
+    answers = [{**DONE, "unfinished": True, "next_due": soon(86_400)}, DONE]
+    done = workflow.run(SendCommands=answers)
+    assert (done.status, done.steps.count("SendCommands")) == ("SUCCEEDED", 2)
+
+
+@pytest.mark.parametrize("worker", BRANCHES)
 def test_a_worker_that_fails_for_good_blocks_nobody(workflow: Workflow, worker: str) -> None:
     done = workflow.run(**{worker: [error("AccessDeniedError", "not allowed"), DONE]})
     assert (done.status, done.error) == ("FAILED", "ActionsFailed")
-    assert set(done.steps[1:5]) == set(WORKERS)
-    assert done.steps[5:] == LAST
+    assert set(done.steps[ACTED]) == set(BRANCHES)
+    assert done.steps[ACTED.stop :] == LAST
     [settled] = done.inputs("SettleWindow")
     assert done.told["errors"] == settled["errors"]
     [failure] = settled["errors"]
@@ -99,10 +100,10 @@ def test_a_worker_that_fails_for_good_blocks_nobody(workflow: Workflow, worker: 
 
 
 def test_all_workers_may_fail_at_once(workflow: Workflow) -> None:
-    failing = dict.fromkeys(WORKERS[:3], error("InvariantError"))
+    failing = dict.fromkeys(BRANCHES[:-1], error("InvariantError"))
     done = workflow.run(**failing, PublishAlerts=[error("RefusedError"), DONE])
     assert done.error == "ActionsFailed"
-    assert [failure["branch"] for failure in done.told["errors"]] == list(WORKERS)
+    assert [failure["branch"] for failure in done.told["errors"]] == BRANCHES
     assert done.steps[-3:] == LAST
 
 
@@ -140,7 +141,7 @@ def test_a_worker_whose_answer_lacks_something_has_failed(workflow: Workflow, mi
     answer = {name: value for name, value in DONE.items() if name != missing}
     done = workflow.run(SendCommands=answer)
     assert done.error == "ActionsFailed"
-    assert set(WORKERS) < set(done.steps)
+    assert set(BRANCHES) < set(done.steps)
     assert [failure["branch"] for failure in done.told["errors"]] == ["SendCommands"]
 
 
@@ -183,11 +184,84 @@ def test_a_plan_that_lacks_something_ends_it(workflow: Workflow, missing: str) -
     assert done.steps == ["PlanWindow"]
 
 
+@pytest.mark.parametrize("missing", sorted(planned()["actions"]))
+def test_a_plan_that_does_not_count_some_kind_ends_it(workflow: Workflow, missing: str) -> None:
+    plan = planned()
+    counts = {kind: number for kind, number in plan["actions"].items() if kind != missing}
+    done = workflow.run(PlanWindow={**plan, "actions": counts})
+    assert (done.error, done.steps) == ("PlanFailed", ["PlanWindow"])
+
+
+def test_a_deadline_far_ahead_does_not_keep_the_window_open(workflow: Workflow) -> None:
+    plan = {**planned(), "deadline": soon(86_500)}
+    done = workflow.run(PlanWindow=plan, SendCommands={**DONE, "next_due": soon(86_400)})
+    assert done.error == "ActionsFailed"
+    assert [failure["error"]["Error"] for failure in done.told["errors"]] == ["ActionsOverran"]
+    assert done.steps[-3:] == LAST
+
+
+HOOKS = planned(0, {"complete": 2})
+
+
+def test_hooks_are_completed_after_the_last_look_and_before_settling(workflow: Workflow) -> None:
+    looks: list[Answer] = [
+        {"verified": False, "check_again": soon(5)},
+        {"verified": True, "check_again": None},
+    ]
+    done = workflow.run(PlanWindow=planned(1, {"complete": 1}), VerifyWindow=looks)
+    assert done.status == "SUCCEEDED"
+    assert done.steps[-5:] == ["VerifyWindow", "VerifyWindow", "CompleteHooks", *LAST[1:]]
+
+
+def test_hooks_are_completed_to_the_last(workflow: Workflow) -> None:
+    answers = [{**DONE, "unfinished": True}, {**DONE, "next_due": soon(5)}, DONE]
+    done = workflow.run(PlanWindow=HOOKS, CompleteHooks=answers)
+    assert done.status == "SUCCEEDED"
+    assert done.steps == ["PlanWindow", LAST[0], *["CompleteHooks"] * 3, *LAST[1:]]
+
+
+@pytest.mark.parametrize(
+    ("name", "calls", "transient"), [("AccessDeniedError", 1, False), ("ThrottledError", ATTEMPTS, True)]
+)
+def test_hooks_that_cannot_be_completed_are_told_and_the_window_settled(
+    workflow: Workflow, name: str, calls: int, *, transient: bool
+) -> None:
+    done = workflow.run(PlanWindow=HOOKS, CompleteHooks=error(name))
+    assert done.error == "ActionsFailed"
+    [settled] = done.inputs("SettleWindow")
+    [failure] = settled["errors"]
+    assert (failure["branch"], failure["error"]["Error"]) == ("CompleteHooks", name)
+    assert failure["error"]["Transient"] is transient
+    assert done.steps == ["PlanWindow", LAST[0], *["CompleteHooks"] * calls, *LAST[1:]]
+
+
+@pytest.mark.parametrize(
+    "answer", [{**DONE, "unfinished": True}, {**DONE, "next_due": soon(86_400)}], ids=["busy", "waiting"]
+)
+def test_hooks_are_not_tried_for_ever(workflow: Workflow, answer: Answer) -> None:
+    done = workflow.run(PlanWindow=HOOKS, CompleteHooks=answer)
+    assert [(e["branch"], e["error"]["Error"]) for e in done.told["errors"]] == [
+        ("CompleteHooks", "ActionsOverran")
+    ]
+    assert done.steps[-2:] == LAST[1:]
+
+
+@pytest.mark.parametrize(
+    "look",
+    [error("RefusedError"), {"verified": False, "check_again": soon(86_400)}],
+    ids=["failed", "overran"],
+)
+def test_hooks_are_completed_whatever_the_looks_came_to(workflow: Workflow, look: Answer) -> None:
+    done = workflow.run(PlanWindow=HOOKS, VerifyWindow=look)
+    assert done.steps == ["PlanWindow", LAST[0], "CompleteHooks", *LAST[1:]]
+    assert [failure["branch"] for failure in done.told["errors"]] == ["VerifyWindow"]
+
+
 def test_verifying_looks_again_until_there_is_nothing_to_wait_for(workflow: Workflow) -> None:
     later = {"verified": False, "check_again": soon(5)}
     done = workflow.run(VerifyWindow=[later, later, {"verified": True, "check_again": None}])
     assert done.status == "SUCCEEDED"
-    assert done.steps[5:] == ["VerifyWindow", "VerifyWindow", *LAST]
+    assert done.steps[ACTED.stop :] == ["VerifyWindow", "VerifyWindow", *LAST]
 
 
 def test_a_window_that_cannot_be_verified_in_time_is_settled(workflow: Workflow) -> None:
@@ -262,12 +336,13 @@ def test_outcomes_that_never_get_published_fail_the_execution(workflow: Workflow
 def test_a_long_cause_is_cut(workflow: Workflow) -> None:
     """AWS takes 32,768 characters of a Fail state's cause."""
     long = error("InvariantError", "x" * 100_000)
-    failing = dict.fromkeys((*WORKERS, "VerifyWindow"), long)
-    done = workflow.run(**failing)
+    failing = dict.fromkeys((*BRANCHES, "VerifyWindow", "CompleteHooks"), long)
+    done = workflow.run(PlanWindow=planned(1, {"complete": 1}), **failing)
     assert [failure["branch"] for failure in done.told["errors"]] == [
-        *WORKERS,
+        *BRANCHES,
         "VerifyWindow",
+        "CompleteHooks",
         "PublishOutcomes",
     ]
     # The window is small in truth; here it carries the test's script.
-    assert len(json.dumps({**done.told, "window": ""})) < 16_384
+    assert len(json.dumps({**done.told, "window": ""})) < 24_576

@@ -27,6 +27,12 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     resources: Any = ()
 
     @property
+    def resource_list(self) -> tuple[str, ...]:
+        """The resources: AWS sends a list, or, for capacity reservations, sometimes one text."""
+        found = [self.resources] if isinstance(self.resources, str) else self.resources
+        return tuple(item for item in found if isinstance(item, str)) if isinstance(found, list) else ()
+
+    @property
     def occurred_at(self) -> float:
         """Seconds since 1970."""
         return from_iso(self.time)

@@ -19,6 +19,7 @@ from signalbox.errors import InvariantError
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.windows import Segment, Windows
 from signalbox.spot.closing import SettleWindow
+from signalbox.spot.hooks import KeepHooks
 from signalbox.spot.intake import AdmitEvents
 from signalbox.spot.planning import Policy
 from signalbox.spot.verification import VerifyWindow
@@ -182,7 +183,7 @@ class Stack:
 
     def admit(self) -> AdmitEvents:
         windows = Windows(self.ledger, FakeExecutions(), self.clock, open_seconds=2.0)
-        return AdmitEvents(windows, self.ledger, self.ledger, SCOPE, self.clock)
+        return AdmitEvents(windows, self.ledger, SCOPE, self.clock, scheduled_lead=3_600.0)
 
     def plan(self) -> PlanWindow:
         self.ledger.open_next(window().key, None, NOON)
@@ -214,7 +215,10 @@ def test_planning_answers_with_the_plan_and_its_summary(monkeypatch: pytest.Monk
     [
         "SpotDetachInstancesFunction",
         "SpotDeregisterTargetsFunction",
+        "SpotDrainContainersFunction",
+        "SpotDrainNodesFunction",
         "SpotSendCommandsFunction",
+        "SpotCompleteHooksFunction",
         "SpotPublishAlertsFunction",
     ],
 )
@@ -227,8 +231,17 @@ def test_a_worker_answers_with_its_progress(name: str, monkeypatch: pytest.Monke
     assert answer == {"succeeded": 3, "unfinished": True}
 
 
+class Heartbeats:
+    """There is no hook to keep open."""
+
+    def heartbeat(self, *_: str) -> None:
+        raise AssertionError("a heartbeat without a hook")
+
+
 def test_a_look_answers_whether_to_look_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    verify = VerifyWindow(MemoryLedger(), FakeEvidence(), MovableClock())
+    clock = MovableClock()
+    hooks = KeepHooks(Heartbeats(), clock, lambda action, error: None)
+    verify = VerifyWindow(MemoryLedger(), FakeEvidence(), hooks, clock)
     answer = handle("SpotVerifyWindowFunction", verify, {**TASK, "plan": PLAN}, monkeypatch)
     assert answer == {"verified": True, "check_again": None}
 
@@ -253,8 +266,13 @@ def test_sweeping_answers_with_what_it_found(monkeypatch: pytest.MonkeyPatch) ->
             assert domain == "spot"
             return Sweep(restarted=(window(1), window(2)), given_up=(window(3),))
 
-    answer = handle("SpotSweepWindowsFunction", Sweeper(), {}, monkeypatch)
-    assert answer == {"restarted": 2, "given_up": 1}
+    class Deferred:
+        def admit(self, domain: str) -> int:
+            assert domain == "spot"
+            return 4
+
+    answer = handle("SpotSweepWindowsFunction", (Sweeper(), Deferred()), {}, monkeypatch)
+    assert answer == {"admitted": 4, "restarted": 2, "given_up": 1}
 
 
 def test_an_input_that_no_state_machine_of_ours_sends_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -237,6 +237,15 @@ def test_who_lost_the_claim_cant_finish() -> None:
     assert (found.status, found.owner, found.reason) == ("succeeded", "two", "")
 
 
+def test_who_lost_the_claim_cant_finish_while_the_other_is_at_it() -> None:
+    shop = Shop(action())
+    id_ = shop.only().id
+    shop.ledger.claim(window(), id_, "one", NOON, LEASE_SECONDS)
+    shop.ledger.claim(window(), id_, "two", NOON + LEASE_SECONDS, LEASE_SECONDS)
+    assert not shop.ledger.finish(window(), id_, "one", DONE, NOON + 91)
+    assert (shop.only().status, shop.only().owner) == ("running", "two")
+
+
 def test_finishing_twice_keeps_the_first_result() -> None:
     shop = Shop(action())
     id_ = shop.only().id

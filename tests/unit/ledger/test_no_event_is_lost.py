@@ -73,7 +73,7 @@ class System:
     def intake(self) -> AdmitEvents:
         windows = Windows(self.ledger, self.executions, self.clock, open_seconds=OPEN_SECONDS)
         scope = Scope(frozenset({ACCOUNT}), frozenset({REGION}), MAXIMUM_AGE)
-        return AdmitEvents(windows, self.ledger, self.ledger, scope, self.clock)
+        return AdmitEvents(windows, self.ledger, scope, self.clock, scheduled_lead=3_600.0)
 
     def deliver(self, messages: list[Message]) -> None:
         """As SQS does: what is returned comes again."""

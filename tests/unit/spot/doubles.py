@@ -13,6 +13,7 @@ from signalbox.eventbridge import Scope
 from signalbox.ledger.actions import Action
 from signalbox.ledger.windows import ExecutionState, Window
 from signalbox.spot.configuration import Mode, Reason
+from signalbox.spot.containers import ContainerInstance
 from signalbox.spot.episodes import Episode
 from signalbox.spot.estate import Group, Instance, Snapshot
 from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
@@ -131,17 +132,31 @@ def decision(number: int = 0, *, group: str = "web", mode: Mode = "act", **chang
     return Decision(**fields | changes)
 
 
+TARGETS = {
+    "deregister": target_group("web"),
+    "deregister-classic": "classic",
+    "containers": "cluster",
+    "checkpoint": DOCUMENT,
+    "command": DOCUMENT,
+    "complete": "drain",
+}
+SCRIPT = {"script": ["systemctl stop web"], "timeout_seconds": 25, "instance_action": "terminate"}
+PAYLOADS: dict[str, dict[str, Any]] = {
+    "checkpoint": SCRIPT,
+    "command": SCRIPT,
+    "complete": {"token": "87654321-4321-4321-4321-210987654321"},
+}
+
+
 def action(kind: str = "detach", number: int = 0, *, of: Iterable[int] = (0,), **changes: Any) -> Action:
     """One action of the plan, on behalf of these instances of the group ``web``."""
     fields: dict[str, Any] = {
         "id": f"{PLAN}#{kind}#{number:05d}",
         "kind": kind,
         "group": "web",
-        "target": {"deregister": target_group("web"), "command": DOCUMENT}.get(kind, "web"),
+        "target": TARGETS.get(kind, "web"),
         "subjects": tuple(instance_id(i) for i in of),
-        "payload": {"shutdown": ["systemctl stop web"], "timeout_seconds": 25, "instance_action": "terminate"}
-        if kind == "command"
-        else {},
+        "payload": PAYLOADS.get(kind, {}),
         "deadline": NOON + NOTICE_SECONDS,
     }
     return Action(**fields | changes)
@@ -190,7 +205,7 @@ class FakeEstate:
         self.all_groups = {g.name: g for g in groups}
         self.all_parameters: dict[str, str] = {}
 
-    def snapshot(self, instances: Collection[str]) -> Snapshot:
+    def snapshot(self, instances: Collection[str], closely: Collection[str] = ()) -> Snapshot:
         found = {i: self.all_instances[i] for i in instances if i in self.all_instances}
         return Snapshot(found, self.groups({i.group for i in found.values() if i.group}))
 
@@ -320,6 +335,7 @@ class FakeEvidence:
         self.all_groups: dict[str, Group] = {}
         self.targets: dict[str, dict[str, str]] = {}
         self.invocations: dict[str, dict[str, str]] = {}
+        self.containers: dict[str, list[ContainerInstance]] = {}
         self.looks: Counter[str] = Counter()
 
     def groups(self, names: Collection[str]) -> dict[str, Group]:
@@ -335,3 +351,9 @@ class FakeEvidence:
     def invocation_states(self, command_id: str) -> dict[str, str]:
         self.looks["invocations"] += 1
         return self.invocations.get(command_id, {})
+
+    def container_instances(self, cluster: str, instances: Sequence[str]) -> list[ContainerInstance]:
+        self.looks["containers"] += 1
+        if cluster not in self.containers:
+            raise NotFoundError("ClusterNotFoundException: Cluster not found.")
+        return [each for each in self.containers[cluster] if each.instance in instances]

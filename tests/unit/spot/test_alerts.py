@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from signalbox.ledger.actions import Action
@@ -170,6 +170,8 @@ def test_an_event_never_outgrows_the_bus() -> None:
     assert all(len(json.dumps(event.payload["detail"])) < PUT_EVENTS_BYTES for event in events)
 
 
+@example("g" * 255, "observed", 1)
+@example("grüppe", "failed", 1)
 @given(
     st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), max_size=255),
     st.sampled_from(OUTCOMES),

@@ -188,3 +188,21 @@ def test_an_episode_that_changes_meanwhile_is_read_again(changes: int, settled: 
     else:
         with pytest.raises(ConflictError, match="every attempt"):
             SettleWindow(ledger, MovableClock()).settle(window(), [])
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "outcome"),
+    [("", "succeeded", "handled"), ("failed", "succeeded", "failed"), ("handled", "failed", "failed")],
+)
+def test_where_two_windows_acted_the_worse_outcome_stands(earlier: str, now: Any, outcome: str) -> None:
+    settling = Settling([decision(0)], action("detach", of=(0,), status=now, finished_at=NOON + 3))
+    settling.know(0, window=2, planned={"detach": 1, "command": 2}, outcome=earlier)
+    settling.settle()
+    assert settling.episode(0).outcome == outcome
+
+
+def test_who_planned_nothing_leaves_the_outcome_to_who_did() -> None:
+    settling = Settling([decision(0, kinds=())])
+    settling.know(0, window=1, planned={"detach": 7}, status="settled", outcome="failed")
+    settling.settle()
+    assert settling.episode(0).outcome == "failed"

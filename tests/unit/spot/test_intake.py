@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from signalbox.clock import iso
 from signalbox.errors import ConflictError, ThrottledError, UnavailableError
 from signalbox.eventbridge import Scope
+from signalbox.ledger.deferrals import AdmitDeferred
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record
 from signalbox.ledger.windows import OVERDUE_SECONDS, WindowKey, Windows, close_and_read
 from signalbox.spot.episodes import Episode, episode_key
 from signalbox.spot.intake import KEPT_CHARACTERS, AdmitEvents, Message
+from signalbox.spot.notices import Severity
 from tests.unit.spot.doubles import (
     ACCOUNT,
     NOON,
@@ -33,6 +35,7 @@ from tests.unit.spot.doubles import (
 
 KEY = WindowKey("spot", ACCOUNT, REGION)
 OPEN_SECONDS = 2.0
+LEAD = 3_600.0
 
 
 class Intake:
@@ -45,7 +48,7 @@ class Intake:
         before: Any = Failing(self.ledger, **errors)
         starter: Any = Failing(self.executions, **errors)
         windows = Windows(before, starter, self.clock, open_seconds=OPEN_SECONDS)
-        self.admit = AdmitEvents(windows, before, before, scope, self.clock).admit
+        self.admit = AdmitEvents(windows, before, scope, self.clock, scheduled_lead=LEAD).admit
 
     def know(self, *episodes: Episode) -> None:
         records = [
@@ -79,7 +82,7 @@ REJECTED = {
     "foreign-region": body(good(8) | {"region": "eu-west-1"}),
     "from-future": body(warning(instance_id(8), at=NOON + 3_600)),
     "stale": body(warning(instance_id(8), at=NOON - 7_200)),
-    "unexpected-event": body(good(8) | {"detail-type": "EC2 Instance Rebalance Recommendation"}),
+    "unexpected-event": body(good(8) | {"detail-type": "EC2 Fleet Instance Change"}),
 }
 
 
@@ -266,3 +269,106 @@ def test_a_window_whose_execution_is_overdue_takes_no_more(seconds: int, number:
     intake.clock.now += OPEN_SECONDS + OVERDUE_SECONDS + seconds
     intake.admit(messages([good(2)]))
     assert instance_id(2) in intake.gathered(number)
+
+
+def state_change(number: int, state: str = "terminated", at: float = NOON + 5) -> dict[str, Any]:
+    detail = {"instance-id": instance_id(number), "state": state}
+    kind = "EC2 Instance State-change Notification"
+    return warning(instance_id(number), at=at) | {"detail-type": kind, "detail": detail, "id": f"s{number}"}
+
+
+def scheduled(*numbers: int, starts: str, status: str = "open", cause: str = "h1") -> dict[str, Any]:
+    detail = {
+        "eventArn": cause,
+        "service": "EC2",
+        "eventTypeCategory": "scheduledChange",
+        "startTime": starts,
+        "statusCode": status,
+        "affectedEntities": [{"entityValue": instance_id(number)} for number in numbers],
+    }
+    kind = {"source": "aws.health", "detail-type": "AWS Health Event"}
+    return warning(instance_id(0)) | kind | {"detail": detail, "id": f"{cause}-{status}-{numbers}"}
+
+
+FAR, NEAR = "Thu, 28 May 2026 23:26:40 GMT", "Thu, 28 May 2026 20:56:40 GMT"  # 3 h and 30 min after NOON
+
+
+def stored(intake: Intake, number: int) -> Episode:
+    key = episode_key(ACCOUNT, REGION, instance_id(number))
+    return msgspec.convert(intake.ledger.records([key])[key].body, Episode)
+
+
+def test_the_end_of_an_instance_closes_its_episode_and_opens_no_window() -> None:
+    intake = Intake()
+    intake.know(episode(1))
+    admission = intake.admit(messages([state_change(1)]))
+    assert (admission.closed, admission.admitted, admission.echoes) == (1, 0, 0)
+    assert stored(intake, 1).ended == {"terminated": NOON + 5}
+    assert intake.executions.starts == {}
+
+
+def test_the_end_of_an_instance_that_nobody_warned_of_is_an_echo() -> None:
+    admission = Intake().admit(messages([state_change(1), state_change(2, "running")]))
+    assert (admission.closed, admission.echoes, admission.returned) == (0, 2, ())
+
+
+def test_an_end_that_meets_a_change_looks_again() -> None:
+    intake = Intake()
+    intake.know(episode(1))
+    changed = msgspec.structs.replace(episode(1), group="api")
+    put = intake.ledger.put_records
+
+    def overtaken(records: Any) -> set[str]:
+        intake.ledger.put_records = put  # type: ignore[method-assign]  # once
+        key = episode_key(ACCOUNT, REGION, instance_id(1))
+        put([Record(key, msgspec.to_builtins(changed), 1)])
+        return put(records)
+
+    intake.ledger.put_records = overtaken  # type: ignore[method-assign]  # once
+    assert intake.admit(messages([state_change(1)])).closed == 1
+    assert (stored(intake, 1).group, stored(intake, 1).ended) == ("api", {"terminated": NOON + 5})
+
+
+def test_what_is_scheduled_far_ahead_is_deferred_and_comes_in_when_it_is_due() -> None:
+    intake = Intake()
+    admission = intake.admit(messages([scheduled(1, 2, starts=FAR)]))
+    assert (admission.deferred, admission.admitted) == (2, 0)
+    deferrals = intake.ledger.deferrals("spot")
+    assert {deferral.due_at for deferral in deferrals} == {NOON + 3 * 3_600 - LEAD}
+    windows: Any = Windows(intake.ledger, intake.executions, intake.clock, open_seconds=OPEN_SECONDS)
+    deferred = AdmitDeferred(intake.ledger, windows, intake.clock)
+    assert deferred.admit("spot") == 0
+    intake.clock.now = NOON + 3 * 3_600 - LEAD
+    assert deferred.admit("spot") == 2
+    assert intake.gathered() == [instance_id(1), instance_id(2)]
+    assert intake.ledger.deferrals("spot") == []
+
+
+def test_what_is_scheduled_soon_goes_into_a_window_at_once() -> None:
+    intake = Intake()
+    admission = intake.admit(messages([scheduled(1, starts=NEAR)]))
+    assert (admission.deferred, admission.admitted) == (0, 1)
+
+
+def test_a_withdrawal_drops_what_was_deferred_and_nothing_else() -> None:
+    intake = Intake()
+    intake.admit(messages([scheduled(1, 2, starts=FAR), scheduled(1, starts=FAR, cause="h2")]))
+    intake.admit(messages([scheduled(1, starts=FAR, status="closed")]))
+    left = [(d.entry["instance"], d.entry["cause"]) for d in intake.ledger.deferrals("spot")]
+    assert sorted(left) == [(instance_id(1), "h2"), (instance_id(2), "h1")]
+
+
+def test_a_withdrawal_closes_an_episode_that_is_only_scheduled() -> None:
+    intake = Intake()
+    intake.know(episode(1, severity=Severity.SCHEDULED, cause="h1"), episode(2, cause="h1"))
+    admission = intake.admit(messages([scheduled(1, 2, starts=FAR, status="closed")]))
+    assert (admission.closed, admission.echoes) == (1, 1)
+    assert (stored(intake, 1).status, stored(intake, 2).status) == ("withdrawn", "open")
+
+
+def test_a_change_of_schedule_replaces_the_deferral() -> None:
+    intake = Intake()
+    intake.admit(messages([scheduled(1, starts=FAR)]))
+    intake.admit(messages([scheduled(1, starts="Fri, 29 May 2026 20:26:40 GMT")]))
+    [left] = intake.ledger.deferrals("spot")
+    assert left.due_at == NOON + 86_400 - LEAD

@@ -13,14 +13,17 @@ from signalbox.ledger.actions import Action, Deviation
 from signalbox.spot.performers import (
     ANSWER_SECONDS,
     DELIVERY_TIMEOUT_SECONDS,
+    DeregisterInstances,
     DeregisterTargets,
     DetachInstances,
     InvalidInstancesError,
+    NotRegisteredError,
     PublishAlert,
     PutEvent,
     SendCommands,
     command_parameters,
 )
+from tests.unit.spot.balancers import FakeClassicLoadBalancing
 from tests.unit.spot.doubles import (
     DOCUMENT,
     NOON,
@@ -175,6 +178,56 @@ def test_another_refusal_of_a_target_group_is_passed_on() -> None:
         DeregisterTargets(balancing).perform(action("deregister"))
 
 
+# Draining, classic
+
+
+def classic(*targets: int, strangers: Iterable[int] = ()) -> FakeClassicLoadBalancing:
+    """A load balancer with these instances; strangers are known to EC2, and were never registered."""
+    return FakeClassicLoadBalancing({"classic": ids(targets)}, ids(strangers))
+
+
+def test_the_instances_are_deregistered_in_one_call() -> None:
+    balancing = classic(0, 1, 2)
+    result = DeregisterInstances(balancing).perform(action("deregister-classic", of=(0, 2)))
+    assert (result.status, result.deviations) == ("succeeded", {})
+    assert balancing.registered == {"classic": {instance_id(1)}}
+    assert balancing.calls == 1
+
+
+def test_deregistering_once_more_changes_nothing() -> None:
+    balancing = classic(0, 1)
+    for each in (action("deregister-classic"), resumed("deregister-classic")):
+        assert DeregisterInstances(balancing).perform(each).status == "succeeded"
+    assert balancing.registered == {"classic": {instance_id(1)}}
+
+
+@given(st.integers(1, 100), st.sets(st.integers(0, 99)))
+def test_who_was_never_registered_holds_up_no_other(number: int, strangers: set[int]) -> None:
+    strangers = {each for each in strangers if each < number}
+    balancing = classic(*(set(range(number)) - strangers), strangers=strangers)
+    result = DeregisterInstances(balancing).perform(action("deregister-classic", of=range(number)))
+    assert balancing.registered == {"classic": set()}
+    skipped = Deviation("skipped", "not registered with classic")
+    assert result.deviations == dict.fromkeys(ids(strangers), skipped)
+    assert result.status == ("skipped" if len(strangers) == number else "succeeded")
+
+
+def test_a_load_balancer_that_is_gone_is_skipped() -> None:
+    result = DeregisterInstances(FakeClassicLoadBalancing({})).perform(action("deregister-classic"))
+    assert (result.status, "gone" in result.reason) == ("skipped", True)
+
+
+@pytest.mark.parametrize("error", [AccessDeniedError("no permission"), ThrottledError("slow")])
+def test_another_refusal_of_a_load_balancer_is_passed_on(error: Exception) -> None:
+    balancing: Any = Failing(classic(0), deregister=[error])
+    with pytest.raises(type(error)):
+        DeregisterInstances(balancing).perform(action("deregister-classic"))
+
+
+def test_not_registered_has_a_code_of_its_own() -> None:
+    assert NotRegisteredError.code not in {RefusedError.code, InvalidInstancesError.code}
+
+
 # Commands
 
 
@@ -182,9 +235,10 @@ def send(run_command: Any, each: Action) -> Any:
     return SendCommands(run_command, MovableClock(NOON + 90)).perform(each)
 
 
-def test_one_command_reaches_all() -> None:
+@pytest.mark.parametrize("kind", ["checkpoint", "command"])
+def test_one_command_reaches_all(kind: str) -> None:
     systems_manager = FakeRunCommand(ids(range(50)))
-    result = send(systems_manager, action("command", of=range(50)))
+    result = send(systems_manager, action(kind, of=range(50)))
     [command] = systems_manager.commands
     assert (result.status, result.reference, result.deviations) == ("succeeded", command["id"], {})
     assert (command["document"], command["instances"]) == (DOCUMENT, ids(range(50)))
@@ -256,9 +310,7 @@ def test_another_refusal_of_a_command_is_passed_on() -> None:
 
 
 def test_the_parameters_keep_script_and_event_apart() -> None:
-    each = action(
-        "command", payload={"shutdown": ["a", "b"], "timeout_seconds": 25, "instance_action": "stop"}
-    )
+    each = action("command", payload={"script": ["a", "b"], "timeout_seconds": 25, "instance_action": "stop"})
     assert command_parameters(each, NOON + 90) == {
         "Commands": ["a\nb"],
         "InstanceAction": ["stop"],
@@ -269,7 +321,7 @@ def test_the_parameters_keep_script_and_event_apart() -> None:
 
 @given(st.floats(0, 300), st.integers(1, 110))
 def test_a_command_ends_before_the_instance_goes(after_noon: float, timeout: int) -> None:
-    payload = {"shutdown": ["a"], "timeout_seconds": timeout, "instance_action": "stop"}
+    payload = {"script": ["a"], "timeout_seconds": timeout, "instance_action": "stop"}
     each = action("command", payload=payload)
     [text] = command_parameters(each, NOON + after_noon)["TimeoutSeconds"]
     left = each.deadline - (NOON + after_noon) - ANSWER_SECONDS

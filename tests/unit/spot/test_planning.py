@@ -1,7 +1,7 @@
 """What is decided for one instance, and how that is cut into calls."""
 
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import pytest
@@ -10,16 +10,28 @@ from hypothesis import strategies as st
 
 from signalbox.ledger.actions import Action
 from signalbox.spot.commands import GroupCommands
-from signalbox.spot.configuration import MODE_TAG, Reason
+from signalbox.spot.configuration import (
+    COMMANDS_TAG,
+    ECS_TAG,
+    EKS_TAG,
+    MODE_TAG,
+    REBALANCE_TAG,
+    Reason,
+)
+from signalbox.spot.episodes import Episode
 from signalbox.spot.estate import GONE, Group, Instance, Snapshot
+from signalbox.spot.notices import Hook, Severity
 from signalbox.spot.planning import (
     COMMAND_CHUNK,
     COMMAND_SLOT_SECONDS,
     DETACH_CHUNK,
+    FLEET_TAGS,
+    OWN_DEADLINE_SECONDS,
     TARGETS_CHUNK,
     Decision,
     Policy,
     actions_of,
+    commands_due,
     decide,
     parse_all_commands,
 )
@@ -166,7 +178,15 @@ ALL_COMMANDS: dict[str, GroupCommands | Reason] = dict.fromkeys(SNAPSHOT.groups,
 
 
 def planned(*decisions: Decision, policy: Policy = POLICY) -> list[Action]:
-    return actions_of(PLAN, decisions, SNAPSHOT, ALL_COMMANDS, policy)
+    return actions_of(PLAN, [aimed(found, policy) for found in decisions], ALL_COMMANDS, policy)
+
+
+def aimed(found: Decision, policy: Policy) -> Decision:
+    """The decision with the targets of its group and the time of its commands, as `decide` has them."""
+    arns = SNAPSHOT.groups[found.group].target_groups
+    kinds = tuple(kind for kind in found.kinds if kind != "deregister" or arns)
+    due = commands_due(found.deadline, found.instance_action, policy)
+    return msgspec.structs.replace(found, kinds=kinds, targets={"deregister": arns}, commands_due=due)
 
 
 @pytest.mark.parametrize("mode", ["observe", "ignore"])
@@ -195,7 +215,7 @@ def test_each_target_group_of_the_group_is_drained() -> None:
 def test_a_command_carries_what_the_document_needs() -> None:
     [action] = planned(decision(kinds=("command",), instance_action="stop"))
     assert (action.target, action.group) == (DOCUMENT, "web")
-    assert list(action.payload["shutdown"]) == ["systemctl stop web"]
+    assert list(action.payload["script"]) == ["systemctl stop web"]
     assert (action.payload["timeout_seconds"], action.payload["instance_action"]) == (25, "stop")
 
 
@@ -305,3 +325,166 @@ def test_the_commands_of_each_group_or_why_there_are_none() -> None:
     assert "/p/api/commands" in reasons["api"].text
     assert "/p/bad/commands $.shutdown" in reasons["bad"].text
     assert "web blue" in reasons["web blue"].text
+
+
+def decided_of(
+    found: Episode,
+    instance: Instance,
+    group: Group | None = None,
+    commands: GroupCommands | Reason = COMMANDS,
+) -> Decision:
+    snapshot = Snapshot({instance.id: instance}, {group.name: group} if group else {})
+    return decide(found, snapshot, {"web": commands, "shop": commands}, POLICY)
+
+
+def alone(**changes: Any) -> Instance:
+    fields: dict[str, Any] = {
+        "id": instance_id(1),
+        "state": "running",
+        "lifecycle": "spot",
+        "tags": {MODE_TAG: "act"},
+    }
+    return Instance(**fields | changes)
+
+
+def member(**changes: Any) -> Instance:
+    return alone(**{"lifecycle": "unknown", "group": "web", "member_state": "InService", **changes})
+
+
+def web(**changes: Any) -> Group:
+    return Group(**{"name": "web", "tags": {MODE_TAG: "act"}, **changes})
+
+
+class TestOutsideGroups:
+    def test_a_stand_alone_instance_is_drained_and_told_but_not_detached(self) -> None:
+        tags = {MODE_TAG: "act", ECS_TAG: "jobs", COMMANDS_TAG: "shop"}
+        found = decided_of(episode(1), alone(tags=tags))
+        assert (found.kinds, found.targets["containers"]) == (("containers", "command"), ("jobs",))
+        assert (found.group, codes(found)) == ("", {"mode-by-tag", "no-group"})
+
+    @pytest.mark.parametrize("tag", FLEET_TAGS)
+    def test_an_instance_of_a_fleet_is_replaced_by_it(self, tag: str) -> None:
+        found = decided_of(episode(1), alone(tags={MODE_TAG: "act", tag: "fleet-1"}))
+        assert "fleet" in codes(found)
+        assert "detach" not in found.kinds
+
+    def test_a_spot_warning_for_an_on_demand_instance_is_observed(self) -> None:
+        found = decided_of(episode(1), alone(lifecycle=""))
+        assert (found.mode, "on-demand" in codes(found)) == ("observe", True)
+
+    def test_a_scheduled_change_of_an_on_demand_instance_is_acted_on(self) -> None:
+        found = decided_of(episode(1, severity=Severity.SCHEDULED), alone(lifecycle=""))
+        assert found.mode == "act"
+
+
+class TestMoreKinds:
+    def test_classic_load_balancers_are_drained_beside_target_groups(self) -> None:
+        group = web(target_groups=("arn",), load_balancers=("old", "older"))
+        found = decided_of(episode(1), member(), group)
+        assert (found.targets["deregister"], found.targets["deregister-classic"]) == (
+            ("arn",),
+            ("old", "older"),
+        )
+
+    @pytest.mark.parametrize(("tag", "kind"), [(ECS_TAG, "containers"), (EKS_TAG, "nodes")])
+    @pytest.mark.parametrize(
+        ("on_instance", "on_group", "cluster"),
+        [("a", "b", "a"), ("", "b", "b"), ("a", "", "a"), ("", "", "")],
+    )
+    def test_the_instances_cluster_goes_before_the_groups(
+        self, tag: str, kind: str, on_instance: str, on_group: str, cluster: str
+    ) -> None:
+        own = {tag: on_instance} if on_instance else {}
+        groups = {tag: on_group} if on_group else {}
+        found = decided_of(episode(1), member(tags=own), web(tags={MODE_TAG: "act"} | groups))
+        assert found.targets.get(kind, ()) == ((cluster,) if cluster else ())
+
+    def test_a_checkpoint_runs_at_once_and_the_shutdown_at_its_time(self) -> None:
+        both = GroupCommands(shutdown=("stop",), checkpoint=("save",), timeout_seconds=20)
+        found = decided_of(episode(1), member(), web(), both)
+        checkpoint, command = (
+            a for a in actions_of(PLAN, [found], {"web": both}, POLICY) if a.kind in ("checkpoint", "command")
+        )
+        assert (checkpoint.due_at, checkpoint.payload["script"]) == (0, ["save"])
+        assert (command.due_at, command.payload["script"]) == (NOON + 90, ["stop"])
+        assert checkpoint.target == command.target == DOCUMENT
+
+
+class TestHooks:
+    HOOK = Hook("web", "drain", "token-1")
+
+    def found(self, hook: Hook = HOOK) -> Decision:
+        known = episode(1, severity=Severity.LIFECYCLE, deadline=None, hooks=(hook,))
+        group = web(target_groups=("arn",))
+        return decided_of(known, member(member_state="Terminating:Wait"), group)
+
+    def test_a_hook_is_completed_after_a_full_drain_and_commands_at_once(self) -> None:
+        found = self.found()
+        assert (found.kinds, codes(found)) == (
+            ("deregister", "command", "complete"),
+            {"mode-by-tag", "already-leaving"},
+        )
+        drain, command, complete = actions_of(PLAN, [found], {"web": COMMANDS}, POLICY)
+        assert (drain.payload, command.due_at) == ({"until": "drained"}, 0)
+        assert (complete.target, complete.payload, complete.subjects) == (
+            "drain",
+            {"token": "token-1"},
+            (instance_id(1),),
+        )
+        assert complete.deadline == NOON + OWN_DEADLINE_SECONDS
+
+    def test_a_group_that_did_not_opt_in_completes_its_hooks_itself(self) -> None:
+        known = episode(1, severity=Severity.LIFECYCLE, deadline=None, hooks=(self.HOOK,))
+        found = decided_of(known, member(), web(tags={}))
+        assert ("complete" in found.kinds, "group-not-opted-in" in codes(found)) == (False, True)
+
+    def test_a_hook_of_another_group_is_not_ours_to_complete(self) -> None:
+        assert "complete" not in self.found(Hook("api", "drain", "token-2")).kinds
+
+
+class TestRebalance:
+    KNOWN = episode(1, severity=Severity.REBALANCE, deadline=None)
+    TAGS: ClassVar = {MODE_TAG: "act", REBALANCE_TAG: "act"}
+
+    def test_it_is_observed_whatever_the_mode(self) -> None:
+        found = decided_of(self.KNOWN, member(), web())
+        assert (found.mode, codes(found)) == ("observe", {"mode-by-tag", "rebalance-observed"})
+        assert found.kinds == ("command", "terminate")  # what would be done
+        assert found.deadline == NOON + OWN_DEADLINE_SECONDS
+
+    def test_it_is_observed_outside_a_group_even_with_its_own_tag(self) -> None:
+        assert decided_of(self.KNOWN, alone(tags=self.TAGS)).mode == "observe"
+
+    @pytest.mark.parametrize("mode", ["observe", "ignore"])
+    def test_its_own_tag_does_not_go_beyond_the_mode(self, mode: str) -> None:
+        tags = {MODE_TAG: mode, REBALANCE_TAG: "act"}
+        assert decided_of(self.KNOWN, member(tags=tags), web()).mode == mode
+
+    @pytest.mark.parametrize(
+        ("own", "group"),
+        [
+            ({REBALANCE_TAG: "act"}, {MODE_TAG: "act"}),
+            ({REBALANCE_TAG: "observe"}, {MODE_TAG: "act", REBALANCE_TAG: "act"}),
+            ({MODE_TAG: "act"}, {REBALANCE_TAG: "act"}),
+            ({}, {MODE_TAG: "act", REBALANCE_TAG: "yes"}),
+        ],
+        ids=["group-lacks-it", "instance-opts-out", "group-does-not-act", "no-such-word"],
+    )
+    def test_the_group_opts_in_and_the_instance_may_opt_out(
+        self, own: dict[str, str], group: dict[str, str]
+    ) -> None:
+        assert decided_of(self.KNOWN, member(tags=own), web(tags=group)).mode == "observe"
+
+    def test_acting_drains_at_once_and_ends_the_instance_last(self) -> None:
+        found = decided_of(self.KNOWN, member(), web(tags=self.TAGS, target_groups=("arn",)))
+        assert (found.mode, found.kinds) == ("act", ("deregister", "command", "terminate"))
+        drain, command, terminate = actions_of(PLAN, [found], {"web": COMMANDS}, POLICY)
+        assert (drain.payload, command.due_at) == ({"until": "drained"}, 0)
+        assert (terminate.target, terminate.subjects) == ("web", (instance_id(1),))
+
+    def test_an_interruption_detaches_whatever_was_recommended(self) -> None:
+        assert "detach" in decided_of(episode(1), member(), web(tags=self.TAGS)).kinds
+
+
+def test_an_instance_that_was_detached_meanwhile_keeps_its_groups_name() -> None:
+    assert decided_of(episode(1, group="web"), alone()).group == "web"

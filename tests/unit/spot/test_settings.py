@@ -53,6 +53,11 @@ def test_a_missing_variable_is_named(kind: type[Settings], missing: str) -> None
         (PlanSettings, "SPOT_DEFAULT_MODE", ""),
         (PlanSettings, "SPOT_DRY_RUN", "maybe"),
         (PlanSettings, "SPOT_COMMAND_LEAD_SECONDS", "30s"),
+        (PlanSettings, "SPOT_REBALANCE_COOLDOWN_SECONDS", "ten minutes"),
+        (PlanSettings, "SPOT_REBALANCE_MAXIMUM_SHARE", "20%"),
+        (PlanSettings, "SPOT_REBALANCE_MINIMUM_AGE_SECONDS", ""),
+        (PlanSettings, "SPOT_SCHEDULED_LEAD_SECONDS", "1h"),
+        (AdmitSettings, "SPOT_SCHEDULED_LEAD_SECONDS", "1h"),
         (SweepSettings, "SPOT_WINDOW_SECONDS", "2,0"),
     ],
 )

@@ -115,3 +115,19 @@ def test_every_decision_gets_one_outcome_in_order(
     assert [each.instance for each in found] == [each.instance for each in decisions]
     assert {each.outcome for each in found} <= set(OUTCOMES)
     assert all((each.seconds_left is None) == (each.steps == {}) for each in found)
+
+
+def test_acting_with_nothing_to_act_on_is_no_success() -> None:
+    assert settled(done(of=(1,))).outcome == "ignored"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [("checkpoint", "failed"), ("command", "failed"), ("detach", "handled"), ("deregister", "handled")],
+)
+def test_a_command_without_an_answer_has_failed_and_a_slow_replacement_has_not(
+    kind: str, outcome: str
+) -> None:
+    waiting = Verdict("waiting", "no answer yet from: i-1")
+    found = settled(done(kind, verdict=waiting))
+    assert (found.outcome, "no answer" in found.steps[kind]) == (outcome, outcome == "failed")

@@ -6,20 +6,25 @@ from typing import Any
 import pytest
 
 from signalbox.clock import from_iso
+from signalbox.errors import NotFoundError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation, Verdict
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Plan
+from signalbox.spot.containers import LEAVING, ContainerInstance
 from signalbox.spot.estate import Group
+from signalbox.spot.hooks import KeepHooks
 from signalbox.spot.verification import (
     COMMAND_PENDING,
     DRAINED,
     GRACE_SECONDS,
+    LONGEST_SECONDS,
     PAUSES_SECONDS,
     Verification,
     VerifyWindow,
     commanded,
     detached,
     drained,
+    emptied,
 )
 from tests.unit.spot.doubles import (
     NOON,
@@ -83,6 +88,49 @@ def test_a_target_that_still_serves_is_waited_for(state: str) -> None:
     assert drained(done("deregister", deviations=SKIPPED), {A: "draining", B: state}).state == "confirmed"
 
 
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [
+        ({A: "unused"}, "confirmed"),
+        ({}, "confirmed"),
+        ({A: "draining"}, "waiting"),
+        ({A: "unused", B: "draining"}, "waiting"),
+        ({A: "healthy"}, "waiting"),
+        ({A: "unavailable"}, "waiting"),
+    ],
+)
+def test_where_a_hook_waits_draining_must_be_over(states: dict[str, str], verdict: str) -> None:
+    found = drained(done("deregister", payload={"until": "drained"}), states)
+    assert (found.state, "not drained" in found.note) == (verdict, verdict == "waiting")
+
+
+def container(number: int, status: str = "DRAINING", tasks: int = 0) -> ContainerInstance:
+    return ContainerInstance(
+        arn=f"arn-{number}", instance=instance_id(number), status=status, running_tasks=tasks
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "state", "said"),
+    [
+        ([], "confirmed", ""),
+        ([container(0), container(1)], "confirmed", ""),
+        ([container(0), container(1, tasks=2)], "waiting", "2 tasks"),
+        ([container(0, "ACTIVE")], "waiting", f"not draining: {A}"),
+        *(([container(0, status, 1)], "confirmed", "") for status in sorted(LEAVING)),
+    ],
+)
+def test_a_container_instance_is_drained_once_it_runs_no_task(
+    found: list[ContainerInstance], state: str, said: str
+) -> None:
+    verdict = emptied(done("containers"), found)
+    assert (verdict.state, said in verdict.note) == (state, True)
+
+
+def test_a_container_instance_that_was_not_drained_is_not_waited_for() -> None:
+    assert emptied(done("containers", deviations=SKIPPED), [container(1, "ACTIVE", 3)]).state == "confirmed"
+
+
 @pytest.mark.parametrize("state", sorted(COMMAND_PENDING))
 def test_a_command_without_an_end_is_waited_for(state: str) -> None:
     assert commanded(done("command"), {A: "Success", B: state}).state == "waiting"
@@ -105,6 +153,19 @@ def test_a_command_that_ended_well_is_confirmed() -> None:
     assert commanded(done("command", deviations=SKIPPED), {A: "Success"}) == Verdict("confirmed")
 
 
+class FakeHeartbeats:
+    """Notes for whom a heartbeat was recorded."""
+
+    def __init__(self) -> None:
+        self.beats: list[str] = []
+        self.throttled = False
+
+    def heartbeat(self, group: str, hook: str, instance: str, token: str) -> None:
+        if self.throttled:
+            raise ThrottledError("slow")
+        self.beats.append(instance)
+
+
 class Looking:
     """A window whose actions are done, and the estate to look at."""
 
@@ -113,7 +174,9 @@ class Looking:
         self.ledger = MemoryLedger()
         self.ledger.commit_plan(window(), Plan(id=PLAN, planned_at=NOON, summary={}), actions)
         self.evidence = FakeEvidence()
-        self.verifier = VerifyWindow(self.ledger, self.evidence, self.clock)
+        self.heartbeats = FakeHeartbeats()
+        hooks = KeepHooks(self.heartbeats, self.clock, lambda each, error: None)
+        self.verifier = VerifyWindow(self.ledger, self.evidence, hooks, self.clock)
 
     def look(self) -> Verification:
         return self.verifier.look(window(), PLAN)
@@ -141,6 +204,9 @@ def test_without_actions_there_is_nothing_to_wait_for() -> None:
     [
         done("alert"),
         done("event"),
+        done("nodes"),
+        done("deregister-classic"),
+        done("complete"),
         done(status="failed"),
         done(status="skipped"),
         done(status="pending"),
@@ -154,13 +220,22 @@ def test_only_what_was_done_and_is_undecided_is_looked_at(each: Action) -> None:
 
 
 def test_everything_seen_is_verified_and_recorded() -> None:
-    looking = Looking(done(), done("deregister"), done("command", reference="c-1,c-2"))
+    looking = Looking(
+        done(),
+        done("deregister"),
+        done("containers"),
+        done("checkpoint"),
+        done("command", reference="c-1,c-2"),
+    )
     looking.settle_down()
     looking.evidence.targets[target_group("web")] = {A: "draining"}
-    looking.evidence.invocations = {"c-1": {A: "Success"}, "c-2": {B: "Success"}}
+    looking.evidence.containers["cluster"] = [container(0)]
+    looking.evidence.invocations = {"c-1": {A: "Success", B: "Success"}, "c-2": {}}
     assert looking.look() == VERIFIED
     states = {kind: verdict.state for kind, verdict in looking.verdicts().items() if verdict}
-    assert states == {"detach": "confirmed", "deregister": "confirmed", "command": "confirmed"}
+    assert states == dict.fromkeys(
+        ("detach", "deregister", "containers", "checkpoint", "command"), "confirmed"
+    )
 
 
 def test_many_detachments_need_one_look_at_the_groups() -> None:
@@ -220,3 +295,49 @@ def test_after_the_deadline_there_is_one_look_and_no_more() -> None:
     verdict = looking.verdicts()["detach"]
     assert verdict is not None
     assert verdict.state == "waiting"
+
+
+def test_no_look_comes_later_than_the_state_machine_allows_however_far_the_deadline() -> None:
+    looking = Looking(done(deadline=NOON + 7_200))
+    looking.stay()
+    looks = 1
+    while (found := looking.look()).check_again is not None:
+        looking.clock.now = from_iso(found.check_again)
+        looks += 1
+    assert looking.clock.now == NOON + 3 + LONGEST_SECONDS
+    assert looks < 100
+
+
+@pytest.mark.parametrize("kind", ["deregister", "containers"])
+def test_what_is_gone_altogether_is_drained(kind: str) -> None:
+    class Gone(FakeEvidence):
+        def target_states(self, *_: object) -> dict[str, str]:
+            raise NotFoundError("TargetGroupNotFound: gone")
+
+    looking = Looking(done(kind))
+    looking.verifier = VerifyWindow(
+        looking.ledger, Gone(), KeepHooks(looking.heartbeats, looking.clock, lambda *_: None), looking.clock
+    )
+    assert looking.look() == VERIFIED
+    verdict = looking.verdicts()[kind]
+    assert verdict is not None
+    assert (verdict.state, "gone" in verdict.note) == ("confirmed", True)
+
+
+def test_hooks_that_are_still_to_be_completed_are_kept_open_at_every_look() -> None:
+    looking = Looking(done(), action("complete", of=(0,)), done("complete", number=1, of=(1,)))
+    looking.stay()
+    looking.look()
+    looking.look()
+    assert looking.heartbeats.beats == [A, A]
+
+
+def test_a_hook_that_cannot_be_kept_open_stops_nothing() -> None:
+    looking = Looking(done(), action("complete"))
+    looking.heartbeats.throttled = True
+    looking.settle_down()
+    assert looking.look() == VERIFIED
+
+
+def test_hooks_alone_are_nothing_to_wait_for() -> None:
+    assert Looking(action("complete")).look() == VERIFIED

@@ -18,7 +18,7 @@ from signalbox.spot.configuration import MODE_TAG
 from signalbox.spot.episodes import Episode, episode_key
 from signalbox.spot.notices import Notice, Severity
 from signalbox.spot.planning import Decision, Policy
-from signalbox.spot.window import CLAIM_ATTEMPTS, PlanWindow
+from signalbox.spot.window import BRANCHES, CLAIM_ATTEMPTS, PlanWindow
 from tests.unit.spot.doubles import (
     ACCOUNT,
     DOCUMENT,
@@ -34,6 +34,8 @@ from tests.unit.spot.doubles import (
     notice,
     window,
 )
+
+NO_ACTIONS = dict.fromkeys(BRANCHES, 0)
 
 
 class Planning:
@@ -106,7 +108,7 @@ def test_the_summary_is_what_the_state_machine_needs() -> None:
     planning = Planning()
     planning.gather(1, notice(0), notice(1, at=NOON + 3))
     assert planning.plan().summary == {
-        "actions": {"detach": 1, "deregister": 1, "command": 1, "alert": 1},
+        "actions": NO_ACTIONS | {"detach": 1, "deregister": 1, "command": 1, "alert": 1},
         "command_due": iso(NOON + 90).replace("Z", ".000Z"),
         "deadline": iso(NOON + 123),
     }
@@ -116,7 +118,7 @@ def test_an_observed_instance_leads_to_an_alert_alone() -> None:
     planning = Planning(fleet("web", range(3), tags={MODE_TAG: "observe"}))
     planning.gather(1, notice(0))
     assert planning.plan().summary == {
-        "actions": {"detach": 0, "deregister": 0, "command": 0, "alert": 1},
+        "actions": NO_ACTIONS | {"detach": 0, "deregister": 0, "command": 0, "alert": 1},
         "command_due": None,
         "deadline": iso(NOON + 120),
     }
@@ -225,7 +227,7 @@ def test_an_echo_after_the_decision_is_no_news_even_if_it_is_dated_earlier() -> 
 
 def test_graver_news_in_a_later_window_are_decided_there_and_not_done_again() -> None:
     planning = Planning()
-    planning.gather(1, notice(0, severity=Severity.REBALANCE))
+    planning.gather(1, notice(0, severity=Severity.LIFECYCLE))
     planning.plan(1)
     planning.gather(2, notice(0, event_id="graver"))
     [found] = decisions(planning.plan(2)).values()

@@ -10,6 +10,7 @@
 | | ``PLAN`` | the committed plan |
 | ``RECORD#<key>`` | ``CURRENT`` | a versioned document |
 | ``REJECTIONS#<domain>#<day>`` | ``<id>`` | bad input |
+| ``DEFERRALS#<domain>`` | ``<id>`` | what is due later |
 
 What nobody queries by lies in one JSON string, ``body``: one attribute is far cheaper to (de)serialise
 than a nested map, and a person can still read it in the console.
@@ -25,6 +26,7 @@ from signalbox.aws.calls import call
 from signalbox.clock import Clock, iso
 from signalbox.errors import ConflictError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation, Result, Verdict
+from signalbox.ledger.deferrals import Deferral
 from signalbox.ledger.records import Plan, Record, Rejection
 from signalbox.ledger.windows import Pointer, Segment, Window, WindowKey
 
@@ -42,6 +44,7 @@ UNPROCESSED_ATTEMPTS = 5
 RETENTION_SECONDS = 30 * 86_400.0
 
 _DEVIATIONS = msgspec.json.Decoder(dict[str, Deviation])
+_DEFERRAL = msgspec.json.Decoder(Deferral)
 _VERDICT = msgspec.json.Decoder(Verdict)
 _ACTION = msgspec.json.Decoder(Action)
 _PLAN = msgspec.json.Decoder(Plan)
@@ -129,7 +132,8 @@ class DynamoLedger:
             "pk": {"S": f"WINDOW#{window}"},
             "sk": {"S": f"SEGMENT#{segment.id}"},
             "body": {"S": _json(segment.entries)},
-            **self._expiry(),
+            # Long before the plan: a window whose plan is gone must have nothing left to plan again.
+            **self._expiry(self._retention / 2),
         }
         call(self._dynamodb.put_item, TableName=self._table, Item=item)
 
@@ -342,10 +346,30 @@ class DynamoLedger:
         ]
         return sorted(found, key=lambda rejection: (rejection.at, rejection.id))
 
+    # Deferrals
+
+    def defer(self, deferral: Deferral) -> None:
+        item = {
+            "pk": {"S": f"DEFERRALS#{deferral.key.domain}"},
+            "sk": {"S": deferral.id},
+            "body": {"S": _json(deferral)},
+            "expires_at": {"N": str(int(deferral.due_at + self._retention))},
+        }
+        call(self._dynamodb.put_item, TableName=self._table, Item=item)
+
+    def deferrals(self, domain: str) -> list[Deferral]:
+        found = [_DEFERRAL.decode(item["body"]["S"]) for item in self._query(f"DEFERRALS#{domain}")]
+        return sorted(found, key=lambda deferral: (deferral.due_at, deferral.id))
+
+    def drop_deferral(self, domain: str, deferral_id: str) -> None:
+        key = {"pk": {"S": f"DEFERRALS#{domain}"}, "sk": {"S": deferral_id}}
+        call(self._dynamodb.delete_item, TableName=self._table, Key=key)
+
     # Plumbing
 
-    def _expiry(self) -> dict[str, Any]:
-        return {"expires_at": {"N": str(int(self._clock() + self._retention))}}
+    def _expiry(self, lifetime: float | None = None) -> dict[str, Any]:
+        ends = self._clock() + (self._retention if lifetime is None else lifetime)
+        return {"expires_at": {"N": str(int(ends))}}
 
     def _query(self, pk: str, sk_prefix: str = "") -> Iterator[Item]:
         condition, values = "pk = :pk", {":pk": {"S": pk}}

@@ -9,6 +9,7 @@ import msgspec
 
 from signalbox.clock import iso
 from signalbox.ledger.actions import FINAL, Action, Result, Verdict
+from signalbox.ledger.deferrals import Deferral
 from signalbox.ledger.records import Plan, Record, Rejection
 from signalbox.ledger.windows import Pointer, Segment, Window, WindowKey
 
@@ -25,6 +26,7 @@ class MemoryLedger:
         self._plans: dict[Window, Plan] = {}
         self._records: dict[str, Record] = {}
         self._rejections: dict[tuple[str, str], Rejection] = {}
+        self._deferrals: dict[tuple[str, str], Deferral] = {}
 
     def pointer(self, key: WindowKey) -> Pointer | None:
         with self._lock:
@@ -149,3 +151,16 @@ class MemoryLedger:
         with self._lock:
             found = [r for (d, _), r in self._rejections.items() if d == domain and iso(r.at).startswith(day)]
         return sorted(found, key=lambda r: (r.at, r.id))
+
+    def defer(self, deferral: Deferral) -> None:
+        with self._lock:
+            self._deferrals[(deferral.key.domain, deferral.id)] = deferral
+
+    def deferrals(self, domain: str) -> list[Deferral]:
+        with self._lock:
+            found = [deferral for (d, _), deferral in self._deferrals.items() if d == domain]
+        return sorted(found, key=lambda deferral: (deferral.due_at, deferral.id))
+
+    def drop_deferral(self, domain: str, deferral_id: str) -> None:
+        with self._lock:
+            self._deferrals.pop((domain, deferral_id), None)

@@ -195,6 +195,7 @@ def close_and_read(store: WindowStore, window: Window) -> list[dict[str, Any]]:
     entries = {
         msgspec.json.encode(entry, order="deterministic"): entry
         for id_ in contents
+        if id_ in segments  # else it has expired: a window that old has nothing to do
         for entry in segments[id_].entries
     }
     return list(entries.values())

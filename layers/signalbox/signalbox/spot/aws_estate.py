@@ -1,11 +1,12 @@
 """The estate through boto3: bulk reads, capped calls, this program's errors."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import batched
 from typing import TYPE_CHECKING, Any
 
 from signalbox.aws.calls import call, code_of
 from signalbox.errors import RefusedError
+from signalbox.spot.containers import ContainerInstances
 from signalbox.spot.estate import Group, Instance, Snapshot
 from signalbox.spot.performers import InvalidInstancesError
 
@@ -20,32 +21,50 @@ FILTER_CAP = 200  # values of one filter, EC2 API Reference
 GROUPS_CAP = 50  # names, DescribeAutoScalingGroups
 PARAMETERS_CAP = 10  # GetParameters, Systems Manager API Reference
 PAGE = 1000
+TAG_PREFIX = "signalbox:"
 INVOCATIONS_PAGE = 50
 
 
 class AwsInstances:
-    """EC2 instances, read through a filter: one unknown id must not fail the whole call."""
+    """EC2 instances and tags, read through filters: one unknown id must not fail the whole call."""
 
     def __init__(self, ec2: "EC2Client") -> None:
         self._ec2 = ec2
 
     def describe(self, instances: Collection[str]) -> list[dict[str, Any]]:
-        """The instances that EC2 knows, as it describes them."""
-        found: list[dict[str, Any]] = []
+        """The instances that EC2 knows, as it describes them: several kilobytes each."""
+        return [
+            dict(instance)
+            for part in batched(sorted(instances), FILTER_CAP, strict=False)
+            for page in self._pages(
+                self._ec2.describe_instances, [{"Name": "instance-id", "Values": list(part)}]
+            )
+            for reservation in page["Reservations"]
+            for instance in reservation["Instances"]
+        ]
+
+    def tags(self, instances: Collection[str]) -> dict[str, dict[str, str]]:
+        """Instance → its tags of this program's: a fraction of what describing the instances costs."""
+        found: dict[str, dict[str, str]] = {instance: {} for instance in instances}
         for part in batched(sorted(instances), FILTER_CAP, strict=False):
-            token: dict[str, Any] = {}
-            while True:
-                page = call(
-                    self._ec2.describe_instances,
-                    Filters=[{"Name": "instance-id", "Values": list(part)}],
-                    MaxResults=PAGE,
-                    **token,
-                )
-                found.extend(dict(i) for r in page["Reservations"] for i in r["Instances"])
-                if not page.get("NextToken"):
-                    break
-                token = {"NextToken": page["NextToken"]}
+            filters = [
+                {"Name": "resource-id", "Values": list(part)},
+                {"Name": "key", "Values": [f"{TAG_PREFIX}*"]},
+            ]
+            for page in self._pages(self._ec2.describe_tags, filters):
+                for tag in page["Tags"]:
+                    found[tag["ResourceId"]][tag["Key"]] = tag["Value"]
         return found
+
+    @staticmethod
+    def _pages(operation: Callable[..., Any], filters: list[dict[str, Any]]) -> Iterator[Any]:
+        token: dict[str, Any] = {}
+        while True:
+            page = call(operation, Filters=filters, MaxResults=PAGE, **token)
+            yield page
+            if not page.get("NextToken"):
+                return
+            token = {"NextToken": page["NextToken"]}
 
 
 class AwsAutoScaling:
@@ -86,6 +105,13 @@ class AwsAutoScaling:
             ShouldDecrementDesiredCapacity=False,
         )
 
+    def terminate(self, instance: str) -> None:
+        call(
+            self._auto_scaling.terminate_instance_in_auto_scaling_group,
+            InstanceId=instance,
+            ShouldDecrementDesiredCapacity=False,
+        )
+
 
 class AwsEstate:
     """`signalbox.spot.estate.EstateReader` on AWS."""
@@ -95,13 +121,21 @@ class AwsEstate:
         self._auto_scaling = auto_scaling
         self._ssm = ssm
 
-    def snapshot(self, instances: Collection[str]) -> Snapshot:
+    def snapshot(self, instances: Collection[str], closely: Collection[str] = ()) -> Snapshot:
+        """Members are known by their groups and their tags; only the others are described one by one."""
         members = self._auto_scaling.members(instances)
-        described = self._instances.describe(instances)
+        tags = self._instances.tags(members)
+        described = {
+            instance["InstanceId"]: instance
+            for instance in self._instances.describe((set(instances) - members.keys()) | set(closely))
+        }
+        known = [
+            _member(member, tags[instance], described.get(instance, {}))
+            for instance, member in members.items()
+        ]
+        known += [_stand_alone(found) for instance, found in described.items() if instance not in members]
         groups = self.groups({member["AutoScalingGroupName"] for member in members.values()})
-        return Snapshot(
-            {i["InstanceId"]: _instance(i, members.get(i["InstanceId"], {})) for i in described}, groups
-        )
+        return Snapshot({instance.id: instance for instance in known}, groups)
 
     def groups(self, names: Collection[str]) -> dict[str, Group]:
         return self._auto_scaling.groups(names)
@@ -202,25 +236,41 @@ class AwsEvidence:
     """`signalbox.spot.verification.Evidence` on AWS."""
 
     def __init__(
-        self, auto_scaling: AwsAutoScaling, load_balancing: AwsLoadBalancing, run_command: AwsRunCommand
+        self,
+        auto_scaling: AwsAutoScaling,
+        load_balancing: AwsLoadBalancing,
+        run_command: AwsRunCommand,
+        containers: ContainerInstances,
     ) -> None:
         self.groups = auto_scaling.groups
         self.target_states = load_balancing.target_states
         self.invocation_states = run_command.invocation_states
+        self.container_instances = containers.container_instances
 
 
 def _tags(tags: Iterable[Any]) -> dict[str, str]:
     return {tag["Key"]: tag.get("Value", "") for tag in tags}
 
 
-def _instance(described: dict[str, Any], member: dict[str, Any]) -> Instance:
+def _member(member: dict[str, Any], tags: dict[str, str], described: dict[str, Any]) -> Instance:
+    return Instance(
+        id=member["InstanceId"],
+        state="running",
+        lifecycle="unknown",
+        tags=tags,
+        group=member["AutoScalingGroupName"],
+        member_state=member["LifecycleState"],
+        launched_at=described["LaunchTime"].timestamp() if described else 0.0,
+    )
+
+
+def _stand_alone(described: dict[str, Any]) -> Instance:
     return Instance(
         id=described["InstanceId"],
         state=described["State"]["Name"],
         lifecycle=described.get("InstanceLifecycle", ""),
         tags=_tags(described.get("Tags", ())),
-        group=member.get("AutoScalingGroupName", ""),
-        member_state=member.get("LifecycleState", ""),
+        launched_at=described["LaunchTime"].timestamp(),
     )
 
 
@@ -229,6 +279,7 @@ def _group(described: Any) -> Group:
         name=described["AutoScalingGroupName"],
         tags=_tags(described.get("Tags", ())),
         target_groups=tuple(described.get("TargetGroupARNs", ())),
+        load_balancers=tuple(described.get("LoadBalancerNames", ())),
         capacity_rebalance=bool(described.get("CapacityRebalance")),
         suspended=frozenset(p["ProcessName"] for p in described.get("SuspendedProcesses", ())),
         desired=described["DesiredCapacity"],

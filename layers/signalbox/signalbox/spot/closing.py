@@ -17,6 +17,7 @@ from signalbox.spot.planning import Decision
 from signalbox.spot.settlement import OUTCOMES, settle
 
 ATTEMPTS = 5
+HARM = ("handled", "late", "failed")
 
 
 class Ledger(ActionStore, RecordStore, PlanStore, Protocol):
@@ -75,7 +76,7 @@ class SettleWindow:
             changed = []
             for key, record in self._ledger.records(sorted(remaining)).items():
                 episode = msgspec.convert(record.body, Episode)
-                if episode.window == window.number:  # else a later window took it on, and settles it
+                if _is_to_settle(episode, window):
                     settled = _settled(episode, by_key[key])
                     changed.append(Record(key, msgspec.to_builtins(settled), record.version))
             remaining = self._ledger.put_records(changed)
@@ -84,8 +85,19 @@ class SettleWindow:
         raise ConflictError(f"{window}: {len(remaining)} episodes changed under every attempt to settle them")
 
 
+def _is_to_settle(episode: Episode, window: Window) -> bool:
+    """Who planned something settles; where nobody did, the window that took the episode on last."""
+    planners = set(episode.planned.values())
+    return window.number in planners or (not planners and episode.window == window.number)
+
+
 def _settled(episode: Episode, settlement: Settlement) -> Episode:
+    """The worse outcome stands where two windows acted on the same instance."""
     left = {} if settlement.seconds_left is None else {"seconds_left": settlement.seconds_left}
+    outcomes = [outcome for outcome in (episode.outcome, settlement.outcome) if outcome in HARM]
     return msgspec.structs.replace(
-        episode, status="settled", outcome=settlement.outcome, timings={**episode.timings, **left}
+        episode,
+        status="settled",
+        outcome=max(outcomes, key=HARM.index, default=settlement.outcome),
+        timings={**episode.timings, **left},
     )

@@ -2,7 +2,7 @@
 
 They lie in Parameter Store at ``<prefix>/<group>/commands``, as JSON::
 
-    {"shutdown": ["systemctl stop web"], "timeout_seconds": 25}
+    {"checkpoint": ["/opt/save-state"], "shutdown": ["systemctl stop web"], "timeout_seconds": 25}
 """
 
 import re
@@ -17,14 +17,28 @@ DEFAULT_TIMEOUT_SECONDS = 25
 _PARAMETER_PART = re.compile(r"[a-zA-Z0-9_.\-]+")
 
 
-class GroupCommands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a group wants run at T-30 s, in order, in one shell; and how long it may take (seconds)."""
+type Script = Annotated[
+    tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_COMMAND)], ...],
+    msgspec.Meta(min_length=1, max_length=50),
+]
 
-    shutdown: Annotated[
-        tuple[Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_COMMAND)], ...],
-        msgspec.Meta(min_length=1, max_length=50),
-    ]
+
+class GroupCommands(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a group wants run on an instance, each script in order in one shell.
+
+    Attributes:
+        shutdown: at T-30 s.
+        checkpoint: at once.
+        timeout_seconds: how long either may take.
+    """
+
+    shutdown: Script | None = None
+    checkpoint: Script | None = None
     timeout_seconds: Annotated[int, msgspec.Meta(ge=1, le=110)] = DEFAULT_TIMEOUT_SECONDS
+
+    def __post_init__(self) -> None:
+        if self.shutdown is None and self.checkpoint is None:
+            raise ValueError("expected `shutdown`, `checkpoint` or both")
 
 
 def parameter_name(prefix: str, group: str) -> str | None:

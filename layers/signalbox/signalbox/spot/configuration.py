@@ -9,6 +9,12 @@ type Mode = Literal["act", "observe", "ignore"]
 
 MODES: tuple[Mode, ...] = get_args(Mode.__value__)
 MODE_TAG = "signalbox:spot"
+COMMANDS_TAG = "signalbox:commands"
+"""Whose commands run on the instance; its group's where there is no such tag."""
+REBALANCE_TAG = "signalbox:spot-rebalance"
+"""``act`` on an instance or its group: rebalance recommendations are acted on too."""
+ECS_TAG = "signalbox:ecs-cluster"
+EKS_TAG = "signalbox:eks-cluster"
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -50,3 +56,8 @@ def _tagged_mode(
         text = f"{MODE_TAG}={value!r} on {place} is not one of: {allowed}; treated as observe"
         return "observe", Reason("mode-invalid", text)
     return default, Reason("mode-by-default", f"no tag {MODE_TAG}; the stack's SpotDefaultMode is {default}")
+
+
+def setting(tag: str, instance_tags: Mapping[str, str], group_tags: Mapping[str, str]) -> str:
+    """What a tag says, on the instance before the group; "" where neither has it."""
+    return instance_tags.get(tag) or group_tags.get(tag, "")

@@ -12,10 +12,13 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     """An EC2 instance.
 
     Attributes:
-        state: EC2's instance state, as in ``running``.
-        lifecycle: ``spot``, ``scheduled``, ``capacity-block``, or "" for on-demand.
+        state: EC2's instance state, as in ``running``. A member of a group is only described by its group,
+            and counts as running.
+        lifecycle: ``spot``, ``scheduled``, ``capacity-block``, or "" for on-demand. Of a member of a group
+            it is not known: there ``unknown``.
         group: the Auto Scaling group it is a member of, or "".
         member_state: Auto Scaling's lifecycle state, as in ``InService``; "" outside a group.
+        launched_at: seconds since 1970; 0 where it was not asked for.
     """
 
     id: str
@@ -24,6 +27,7 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = {}
     group: str = ""
     member_state: str = ""
+    launched_at: float = 0.0
 
 
 class Group(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +36,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     tags: dict[str, str] = {}
     target_groups: tuple[str, ...] = ()
+    load_balancers: tuple[str, ...] = ()
     capacity_rebalance: bool = False
     suspended: frozenset[str] = frozenset()
     desired: int = 0
@@ -49,8 +54,12 @@ class Snapshot(msgspec.Struct, frozen=True):
 class EstateReader(Protocol):
     """Reads in bulk: the number of calls grows with the groups and the pages, not with the instances."""
 
-    def snapshot(self, instances: Collection[str]) -> Snapshot:
-        """The instances and the groups that they are members of."""
+    def snapshot(self, instances: Collection[str], closely: Collection[str] = ()) -> Snapshot:
+        """The instances and the groups that they are members of.
+
+        Those in ``closely`` are described one by one, members of groups too: only then is it known since
+        when they run.
+        """
         ...
 
     def groups(self, names: Collection[str]) -> dict[str, Group]:

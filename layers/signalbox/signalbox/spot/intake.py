@@ -2,19 +2,23 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from signalbox.clock import Clock
 from signalbox.errors import ConflictError, RejectedError, TransientError
 from signalbox.eventbridge import Scope, check_scope, parse_envelope
-from signalbox.ledger.records import RecordStore, Rejection, RejectionStore
+from signalbox.ledger.deferrals import Deferral, DeferralStore
+from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
 from signalbox.ledger.windows import WindowKey, Windows
-from signalbox.spot.episodes import Episode, episode_key, merge
-from signalbox.spot.notices import Notice, parse_notice
+from signalbox.spot.episodes import Episode, end, episode_key, merge, withdraw
+from signalbox.spot.events import parse_event
+from signalbox.spot.notices import End, News, Notice, Severity, Withdrawal
 
 DOMAIN = "spot"
 KEPT_CHARACTERS = 8_000
+CHANGE_ATTEMPTS = 5
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -30,7 +34,9 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         admitted: notices that went into a window.
-        echoes: events that said nothing new.
+        deferred: notices that are due later.
+        closed: instances that have ended, or whose notice was withdrawn, and that had an episode.
+        echoes: news that said nothing new, or nothing that concerns us.
         rejections: bad input, recorded.
         returned: ids of the messages that must come again, or go to the dead-letter queue.
         errors: why they must, for the log.
@@ -38,6 +44,8 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     admitted: int = 0
+    deferred: int = 0
+    closed: int = 0
     echoes: int = 0
     rejections: tuple[Rejection, ...] = ()
     returned: tuple[str, ...] = ()
@@ -45,60 +53,91 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     oldest: float = 0.0
 
 
+class Ledger(RecordStore, RejectionStore, DeferralStore, Protocol):
+    """What the intake asks of the ledger, beside the windows."""
+
+
+class _Item(NamedTuple):
+    """One piece of news, the message that brought it, and the key of its episode."""
+
+    message: str
+    news: News
+    key: str
+
+
 class AdmitEvents:
     """The intake of the Spot domain.
 
     Args:
         windows: where notices are gathered.
-        records: the episodes known so far.
-        rejections: where bad input is kept.
+        ledger: the episodes known so far, deferrals, rejections.
         scope: whose events are taken.
         clock: seconds since 1970.
+        scheduled_lead: seconds before its start at which a scheduled event is acted on.
     """
 
     def __init__(
-        self,
-        windows: Windows,
-        records: RecordStore,
-        rejections: RejectionStore,
-        scope: Scope,
-        clock: Clock,
+        self, windows: Windows, ledger: Ledger, scope: Scope, clock: Clock, *, scheduled_lead: float
     ) -> None:
         self._windows = windows
-        self._records = records
-        self._rejections = rejections
+        self._ledger = ledger
         self._scope = scope
         self._clock = clock
+        self._scheduled_lead = scheduled_lead
 
     def admit(self, messages: Sequence[Message]) -> Admission:
         """Takes a batch in. One bad message never holds up the rest."""
-        notices: list[tuple[Message, Notice]] = []
+        items: list[_Item] = []
         rejections: list[Rejection] = []
         returned: dict[str, str] = {}
+        nothing = 0
         for message in messages:
             try:
-                notices.append((message, self._parse(message)))
+                found = self._parse(message)
             except RejectedError as error:
                 if error.code == "unreadable":
                     returned[message.id] = str(error)  # its place is the dead-letter queue
-                    continue
-                rejections.append(self._rejection(message, error))
+                else:
+                    rejections.append(self._rejection(message, error))
+            else:
+                items += found
+                nothing += not found
         kept = [rejection for rejection in rejections if self._keep(rejection, returned)]
-        news, echoes = self._sift(notices, returned)
+        episodes = self._episodes(items, returned)
+        items = [item for item in items if item.message not in returned]
+        later = [item for item in items if self._is_due_later(item)]
+        closed = self._close(items, episodes, returned)
+        notices = [item for item in items if isinstance(item.news, Notice) and item not in later]
+        news = _sift(notices, episodes)
         admitted = self._join(news, returned)
+        deferred = self._defer(later, returned)
         return Admission(
             admitted=len(admitted),
-            echoes=echoes,
+            deferred=deferred,
+            closed=closed,
+            echoes=nothing + len(items) - len(later) - len(news) - closed,
             rejections=tuple(kept),
             returned=tuple(returned),
             errors=tuple(dict.fromkeys(returned.values())),
             oldest=max((self._clock() - notice.noticed_at for notice in admitted), default=0.0),
         )
 
-    def _parse(self, message: Message) -> Notice:
+    def _parse(self, message: Message) -> list[_Item]:
         envelope = parse_envelope(message.body)
         check_scope(envelope, self._scope, self._clock())
-        return parse_notice(envelope)
+        return [
+            _Item(message.id, self._dated(news), episode_key(news.account, news.region, news.instance))
+            for news in parse_event(envelope)
+        ]
+
+    def _dated(self, news: News) -> News:
+        """A scheduled notice is due a while before its start."""
+        if not isinstance(news, Notice) or news.severity is not Severity.SCHEDULED or news.deadline is None:
+            return news
+        return msgspec.structs.replace(news, due_at=news.deadline - self._scheduled_lead)
+
+    def _is_due_later(self, item: _Item) -> bool:
+        return isinstance(item.news, Notice) and item.news.due_at > self._clock()
 
     def _rejection(self, message: Message, error: RejectedError) -> Rejection:
         return Rejection(
@@ -113,46 +152,100 @@ class AdmitEvents:
 
     def _keep(self, rejection: Rejection, returned: dict[str, str]) -> bool:
         try:
-            self._rejections.reject(rejection)
+            self._ledger.reject(rejection)
         except TransientError as error:
             returned[rejection.id] = str(error)
             return False
         return True
 
-    def _sift(
-        self, notices: Sequence[tuple[Message, Notice]], returned: dict[str, str]
-    ) -> tuple[list[tuple[Message, Notice]], int]:
-        """Those that say something new: to what the ledger knows, and within the batch."""
+    def _episodes(self, items: Sequence[_Item], returned: dict[str, str]) -> dict[str, Record]:
+        keys = [item.key for item in items]
         try:
-            episodes = self._episodes(notice for _, notice in notices)
+            return self._ledger.records(keys) if keys else {}
         except TransientError as error:
-            returned.update({message.id: str(error) for message, _ in notices})
-            return [], 0
-        news = []
-        for message, notice in notices:
-            key = episode_key(notice.account, notice.region, notice.instance)
-            known = episodes.get(key)
-            merged = merge(known, notice, window=0)
-            if merged is not known:
-                news.append((message, notice))
-                episodes[key] = merged
-        return news, len(notices) - len(news)
+            returned.update({item.message: str(error) for item in items})
+            return {}
 
-    def _episodes(self, notices: Iterable[Notice]) -> dict[str, Episode]:
-        keys = [episode_key(notice.account, notice.region, notice.instance) for notice in notices]
-        found = self._records.records(keys) if keys else {}
-        return {key: msgspec.convert(record.body, Episode) for key, record in found.items()}
+    def _close(self, items: Sequence[_Item], episodes: dict[str, Record], returned: dict[str, str]) -> int:
+        """Notes ends and withdrawals in the episodes that there are."""
+        closed = 0
+        for item in items:
+            if isinstance(item.news, Notice):
+                continue
+            try:
+                closed += self._change(item.key, item.news, episodes.get(item.key))
+            except (TransientError, ConflictError) as error:
+                returned[item.message] = str(error)
+        return closed
 
-    def _join(self, news: Sequence[tuple[Message, Notice]], returned: dict[str, str]) -> list[Notice]:
-        by_key: dict[WindowKey, list[tuple[Message, Notice]]] = defaultdict(list)
-        for message, notice in news:
-            by_key[WindowKey(DOMAIN, notice.account, notice.region)].append((message, notice))
+    def _change(self, key: str, news: End | Withdrawal, record: Record | None) -> bool:
+        if isinstance(news, Withdrawal):
+            self._ledger.drop_deferral(DOMAIN, deferral_id(key, news.cause))
+        for _ in range(CHANGE_ATTEMPTS):
+            if record is None:
+                return False
+            episode = msgspec.convert(record.body, Episode)
+            changed = end(episode, news) if isinstance(news, End) else withdraw(episode, news)
+            if changed is episode:
+                return False
+            if not self._ledger.put_records([Record(key, msgspec.to_builtins(changed), record.version)]):
+                return True
+            record = self._ledger.records([key]).get(key)
+        raise ConflictError(f"{key}: the episode changed under every attempt to close it")
+
+    def _join(self, news: Sequence[_Item], returned: dict[str, str]) -> list[Notice]:
+        by_key: dict[WindowKey, list[_Item]] = defaultdict(list)
+        for item in news:
+            by_key[_window_key(item.news)].append(item)
         admitted: list[Notice] = []
         for key, members in by_key.items():
             try:
-                self._windows.join(key, [msgspec.to_builtins(notice) for _, notice in members])
+                self._windows.join(key, [msgspec.to_builtins(item.news) for item in members])
             except (TransientError, ConflictError) as error:
-                returned.update({message.id: str(error) for message, _ in members})
+                returned.update({item.message: str(error) for item in members})
             else:
-                admitted.extend(notice for _, notice in members)
+                admitted.extend(item.news for item in members if isinstance(item.news, Notice))
         return admitted
+
+    def _defer(self, later: Iterable[_Item], returned: dict[str, str]) -> int:
+        deferred = 0
+        for item in later:
+            if isinstance(item.news, Notice):
+                try:
+                    self._ledger.defer(_deferral(item.key, item.news))
+                    deferred += 1
+                except TransientError as error:
+                    returned[item.message] = str(error)
+        return deferred
+
+
+def deferral_id(key: str, cause: str) -> str:
+    """One deferral for each instance and cause: a change of plan replaces it."""
+    return f"{key}#{cause}"
+
+
+def _deferral(key: str, notice: Notice) -> Deferral:
+    return Deferral(
+        key=_window_key(notice),
+        id=deferral_id(key, notice.cause),
+        due_at=notice.due_at,
+        entry=msgspec.to_builtins(notice),
+    )
+
+
+def _window_key(news: News) -> WindowKey:
+    return WindowKey(DOMAIN, news.account, news.region)
+
+
+def _sift(notices: Sequence[_Item], episodes: dict[str, Record]) -> list[_Item]:
+    """Those that say something new: to what the ledger knows, and within the batch."""
+    known = {key: msgspec.convert(record.body, Episode) for key, record in episodes.items()}
+    news = []
+    for item in notices:
+        if isinstance(item.news, Notice):
+            before = known.get(item.key)
+            after = merge(before, item.news, window=0)
+            if after is not before:
+                news.append(item)
+                known[item.key] = after
+    return news

@@ -1,20 +1,12 @@
-"""What AWS says about an instance, as one kind of fact: a notice.
-
-Source: "Spot Instance interruption notices", Amazon EC2 User Guide. The warning comes two minutes ahead,
-as best effort, and has no deadline field. Hibernation begins at once.
-"""
+"""What AWS says about an instance, as three kinds of news: a notice, its withdrawal, the instance's end."""
 
 import enum
-import re
-from collections.abc import Callable
 
 import msgspec
 
-from signalbox.errors import RejectedError
-from signalbox.eventbridge import Envelope
-
 NOTICE_SECONDS = 120.0
-INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
+"""Between a Spot interruption warning and the interruption ("Spot Instance interruption notices", Amazon EC2
+User Guide)."""
 
 
 class Severity(enum.IntEnum):
@@ -26,6 +18,14 @@ class Severity(enum.IntEnum):
     INTERRUPTION = 4
 
 
+class Hook(msgspec.Struct, frozen=True):
+    """A lifecycle hook that holds an instance until it is completed."""
+
+    group: str
+    name: str
+    token: str
+
+
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """One instance, one threat to it.
 
@@ -33,7 +33,9 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
         event_id: EventBridge's id; a redelivery carries the same one.
         instance_action: ``terminate``, ``stop`` or ``hibernate``.
         noticed_at: when AWS said so; seconds since 1970.
-        deadline: when AWS takes the instance; seconds since 1970.
+        deadline: when AWS takes the instance; seconds since 1970; None where AWS names no time.
+        due_at: nothing is to be done before this time; 0 for at once.
+        cause: what a later event may withdraw: the ARN of an AWS Health event, or "".
     """
 
     event_id: str
@@ -43,71 +45,32 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     severity: Severity
     instance_action: str
     noticed_at: float
-    deadline: float
+    deadline: float | None
+    due_at: float = 0.0
+    cause: str = ""
+    hook: Hook | None = None
 
 
-class _InterruptionDetail(msgspec.Struct, rename="kebab"):
-    instance_id: str
-    instance_action: str
+class Withdrawal(msgspec.Struct, frozen=True, kw_only=True):
+    """AWS takes a scheduled notice back, for one instance."""
+
+    event_id: str
+    account: str
+    region: str
+    instance: str
+    cause: str
+    at: float
 
 
-INSTANCE_ACTIONS = ("terminate", "stop", "hibernate")
+class End(msgspec.Struct, frozen=True, kw_only=True):
+    """The instance is going or gone: ``stopping``, ``stopped``, ``shutting-down`` or ``terminated``."""
+
+    event_id: str
+    account: str
+    region: str
+    instance: str
+    state: str
+    at: float
 
 
-def _interruption(envelope: Envelope) -> Notice:
-    detail = _detail(envelope, _InterruptionDetail)
-    if detail.instance_action not in INSTANCE_ACTIONS:
-        raise RejectedError(
-            "unknown-action",
-            "$.detail.instance-action",
-            f"{detail.instance_action!r} is not one of: {', '.join(INSTANCE_ACTIONS)}",
-        )
-    at = envelope.occurred_at
-    return Notice(
-        event_id=envelope.id,
-        account=envelope.account,
-        region=envelope.region,
-        instance=_instance_id(detail.instance_id, "$.detail.instance-id"),
-        severity=Severity.INTERRUPTION,
-        instance_action=detail.instance_action,
-        noticed_at=at,
-        deadline=at if detail.instance_action == "hibernate" else at + NOTICE_SECONDS,
-    )
-
-
-PARSERS: dict[tuple[str, str], Callable[[Envelope], Notice]] = {
-    ("aws.ec2", "EC2 Spot Instance Interruption Warning"): _interruption,
-}
-"""(source, detail-type) → parser. A rule's pattern admits just these."""
-
-
-def parse_notice(envelope: Envelope) -> Notice:
-    """The envelope's notice.
-
-    Raises:
-        RejectedError: ``unexpected-event``, ``missing-instance-id``, ``malformed`` or ``unknown-action``.
-    """
-    parser = PARSERS.get((envelope.source, envelope.detail_type))
-    if parser is None:
-        raise RejectedError(
-            "unexpected-event",
-            "$.detail-type",
-            f"{envelope.source!r} / {envelope.detail_type!r} is no event of this domain",
-        )
-    return parser(envelope)
-
-
-def _detail[T](envelope: Envelope, kind: type[T]) -> T:
-    if not envelope.detail.get("instance-id"):
-        raise RejectedError("missing-instance-id", "$.detail.instance-id", "the event names no instance")
-    try:
-        return msgspec.convert(envelope.detail, kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise RejectedError("malformed", "$.detail" + where.strip("`").removeprefix("$"), what) from error
-
-
-def _instance_id(value: str, where: str) -> str:
-    if not INSTANCE_ID.fullmatch(value):
-        raise RejectedError("malformed", where, f"{value!r} is no instance id such as i-1234567890abcdef0")
-    return value
+type News = Notice | Withdrawal | End

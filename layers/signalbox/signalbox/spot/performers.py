@@ -6,7 +6,10 @@ from typing import Any, Protocol
 from signalbox.clock import Clock, iso
 from signalbox.errors import NotFoundError, RefusedError
 from signalbox.ledger.actions import Action, Deviation, Result
+from signalbox.spot.halving import by_halves
 
+COMMAND_CAP = 50  # SendCommand InstanceIds, Systems Manager API Reference
+CLASSIC_CHUNK = 100
 DELIVERY_TIMEOUT_SECONDS = 30  # the least that SendCommand's TimeoutSeconds takes
 ANSWER_SECONDS = 2.0
 """Kept free at the end, so that a command that is cut off has still answered before the instance goes."""
@@ -16,6 +19,12 @@ class InvalidInstancesError(RefusedError):
     """Systems Manager does not manage one or more of the instances; it does not say which."""
 
     code = "not-managed"
+
+
+class NotRegisteredError(RefusedError):
+    """One or more of the instances were never registered with the load balancer; it may not say which."""
+
+    code = "not-registered"
 
 
 class AutoScaling(Protocol):
@@ -31,6 +40,17 @@ class AutoScaling(Protocol):
 class LoadBalancing(Protocol):
     def deregister(self, target_group: str, instances: Sequence[str]) -> None:
         """Starts draining. An instance that is no target is no error."""
+        ...
+
+
+class ClassicLoadBalancing(Protocol):
+    def deregister(self, load_balancer: str, instances: Sequence[str]) -> None:
+        """Starts draining. Once more does no harm.
+
+        Raises:
+            NotRegisteredError: nothing was done, since one of the instances is not registered.
+            NotFoundError: there is no such load balancer.
+        """
         ...
 
 
@@ -114,8 +134,31 @@ class DeregisterTargets:
         return Result(status="succeeded")
 
 
+class DeregisterInstances:
+    """Drains the instances from one classic load balancer."""
+
+    def __init__(self, load_balancing: ClassicLoadBalancing) -> None:
+        self._load_balancing = load_balancing
+
+    def perform(self, action: Action) -> Result:
+        try:
+            done, strangers = by_halves(
+                action.subjects,
+                lambda part: self._load_balancing.deregister(action.target, part),
+                NotRegisteredError,
+                most=CLASSIC_CHUNK,
+            )
+        except NotFoundError as error:
+            return Result(status="skipped", reason=f"the load balancer is gone: {error}")
+        stranger = Deviation("skipped", f"not registered with {action.target}")
+        deviations = dict.fromkeys(strangers, stranger)
+        if not done:
+            return Result(status="skipped", reason="no instance is registered", deviations=deviations)
+        return Result(status="succeeded", deviations=deviations)
+
+
 class SendCommands:
-    """Sends a group's commands to up to 50 instances, with what time is left as their limit."""
+    """Runs a script on up to 50 instances, with what time is left as its limit."""
 
     def __init__(self, run_command: RunCommand, clock: Clock) -> None:
         self._run_command = run_command
@@ -127,21 +170,16 @@ class SendCommands:
         if action.resumed:
             sent = self._run_command.sent(action.target, comment)
         reached = {instance for instances in sent.values() for instance in instances}
-        deviations: dict[str, Deviation] = {}
-        ids = list(sent)
-        waiting = [[instance for instance in action.subjects if instance not in reached]]
-        while waiting:
-            instances = waiting.pop()
-            if not instances:
-                continue
-            try:
-                ids.append(self._send(action, instances, comment))
-            except InvalidInstancesError as error:
-                if len(instances) == 1:
-                    deviations[instances[0]] = Deviation("failed", f"{error.code}: {error}")
-                    continue
-                middle = len(instances) // 2
-                waiting += [instances[:middle], instances[middle:]]
+        answers, refusals = by_halves(
+            [instance for instance in action.subjects if instance not in reached],
+            lambda part: self._send(action, part, comment),
+            InvalidInstancesError,
+            most=COMMAND_CAP,
+        )
+        deviations = {
+            instance: Deviation("failed", f"{error.code}: {error}") for instance, error in refusals.items()
+        }
+        ids = [*sent, *answers]
         if not ids:
             return Result(status="failed", reason="no instance took the command", deviations=deviations)
         return Result(status="succeeded", reference=",".join(ids), deviations=deviations)
@@ -159,12 +197,12 @@ class SendCommands:
 def command_parameters(action: Action, now: float) -> dict[str, list[str]]:
     """The parameters of the SSM document.
 
-    The script is the group's own; what comes from an event is passed beside it, never inside it.
+    The script is the user's own; what comes from an event is passed beside it, never inside it.
     """
     timeout = int(action.payload["timeout_seconds"])
     left = int(action.deadline - now - ANSWER_SECONDS)
     return {
-        "Commands": ["\n".join(action.payload["shutdown"])],
+        "Commands": ["\n".join(action.payload["script"])],
         "InstanceAction": [action.payload["instance_action"]],
         "Deadline": [iso(action.deadline)],
         "TimeoutSeconds": [str(min(timeout, left) if left > 0 else timeout)],

@@ -4,22 +4,53 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import batched
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from signalbox.errors import RejectedError
 from signalbox.ledger.actions import Action
-from signalbox.spot.commands import GroupCommands, parameter_name, parse_commands
-from signalbox.spot.configuration import MODE_TAG, Mode, Reason, mode_of
+from signalbox.spot.commands import GroupCommands, Script, parameter_name, parse_commands
+from signalbox.spot.configuration import (
+    COMMANDS_TAG,
+    ECS_TAG,
+    EKS_TAG,
+    MODE_TAG,
+    REBALANCE_TAG,
+    Mode,
+    Reason,
+    mode_of,
+    setting,
+)
 from signalbox.spot.episodes import Episode
 from signalbox.spot.estate import GONE, Group, Instance, Snapshot
+from signalbox.spot.notices import Severity
 
 DETACH_CHUNK = 20  # DetachInstances, Auto Scaling API Reference
 TARGETS_CHUNK = 100
+CONTAINERS_CHUNK = 100  # DescribeContainerInstances, Amazon ECS API Reference
 COMMAND_CHUNK = 50  # SendCommand InstanceIds, Systems Manager API Reference
+NODES_CHUNK = 1_000  # one action a cluster: its performer works on many nodes at once
+CHUNKS = {
+    "detach": DETACH_CHUNK,
+    "deregister": TARGETS_CHUNK,
+    "deregister-classic": TARGETS_CHUNK,
+    "containers": CONTAINERS_CHUNK,
+    "nodes": NODES_CHUNK,
+    "checkpoint": COMMAND_CHUNK,
+    "command": COMMAND_CHUNK,
+    "complete": 1,  # CompleteLifecycleAction, Auto Scaling API Reference
+    "terminate": 1,  # TerminateInstanceInAutoScalingGroup, ditto
+}
+"""Kind of action → how many instances one action takes; in the order in which they are planned."""
+
 COMMAND_SLOT_SECONDS = 5.0
 """Instances whose commands are due within the same slot share a call; the slot's start counts."""
+OWN_DEADLINE_SECONDS = 900.0
+"""Where AWS names no time, as for a lifecycle hook: by then everything should be done."""
+AFTER_DRAIN = frozenset({"complete", "terminate"})
+"""Kinds that come last, when nothing is served by the instance any more."""
+FLEET_TAGS = ("aws:ec2:fleet-id", "aws:ec2spot:fleet-request-id")
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,30 +76,84 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         mode: only ``act`` leads to actions; the others say what would have been done.
         kinds: the kinds of action that apply, in any mode.
+        targets: kind → what is called for it: target groups, load balancers, a cluster, hooks. A kind that
+            is not here has the group for its target.
         reasons: for the mode, and for each kind that does not apply.
+        deadline: AWS's, or our own where AWS names none.
+        commands_due: when the shutdown commands go out; 0 for at once.
     """
 
     instance: str
     group: str
+    severity: Severity = Severity.INTERRUPTION
     mode: Mode
     kinds: tuple[str, ...]
+    targets: dict[str, tuple[str, ...]] = {}
     reasons: tuple[Reason, ...]
     instance_action: str
     noticed_at: float
     deadline: float
+    commands_due: float = 0.0
 
 
 type Rule = Callable[[Instance, Group], Reason | None]
+type Commands = Mapping[str, GroupCommands | Reason]
 
 
-def decide(
-    episode: Episode, snapshot: Snapshot, commands: Mapping[str, GroupCommands | Reason], policy: Policy
-) -> Decision:
-    """One instance's decision."""
+def decide(episode: Episode, snapshot: Snapshot, commands: Commands, policy: Policy) -> Decision:
+    """One instance's decision. ``commands`` are by the name that `commands_name` answers."""
     instance = snapshot.instances.get(episode.instance)
     if instance is None:
-        return _untouched(episode, Reason("unknown-instance", "EC2 knows no such instance in this Region"))
+        return _decision(episode, policy, Reason("unknown-instance", "EC2 knows no such instance here"))
     group = snapshot.groups.get(instance.group)
+    name = instance.group or episode.group  # it may have been detached in the meantime
+    if instance.state in GONE:
+        gone = Reason("already-gone", f"the instance is {instance.state}")
+        return _decision(episode, policy, gone, group=name)
+    mode, reasons = _mode(episode, instance, group, policy)
+    steps = _steps(episode, instance, group, commands, mode, policy)
+    return _decision(
+        episode,
+        policy,
+        *reasons,
+        *steps.reasons,
+        group=name,
+        mode=mode,
+        kinds=tuple(kind for kind in CHUNKS if kind in steps.targets),
+        targets={kind: targets for kind, targets in steps.targets.items() if targets},
+    )
+
+
+def commands_name(instance: Instance) -> str:
+    """Whose commands run on the instance: those that its tag names, or its group's."""
+    return instance.tags.get(COMMANDS_TAG) or instance.group
+
+
+def _decision(episode: Episode, policy: Policy, *reasons: Reason, **fields: Any) -> Decision:
+    deadline = episode.deadline
+    usual = {"group": "", "mode": "ignore", "kinds": ()}
+    return Decision(
+        instance=episode.instance,
+        severity=episode.severity,
+        reasons=reasons,
+        instance_action=episode.instance_action,
+        noticed_at=episode.opened_at,
+        deadline=episode.opened_at + OWN_DEADLINE_SECONDS if deadline is None else deadline,
+        commands_due=commands_due(deadline, episode.instance_action, policy),
+        **usual | fields,
+    )
+
+
+def commands_due(deadline: float | None, instance_action: str, policy: Policy) -> float:
+    """When the shutdown commands go out; 0 for at once: where AWS names no time, or leaves none."""
+    if deadline is None or instance_action == "hibernate":
+        return 0.0
+    return math.floor((deadline - policy.command_lead) / COMMAND_SLOT_SECONDS) * COMMAND_SLOT_SECONDS
+
+
+def _mode(
+    episode: Episode, instance: Instance, group: Group | None, policy: Policy
+) -> tuple[Mode, tuple[Reason, ...]]:
     mode, reasons = mode_of(
         instance.tags,
         instance.group or None,
@@ -76,64 +161,96 @@ def decide(
         policy.default_mode,
         dry_run=policy.dry_run,
     )
-    if instance.state in GONE:
-        return _untouched(
-            episode, Reason("already-gone", f"the instance is {instance.state}"), instance.group
-        )
-    if not instance.lifecycle and mode == "act":
+    held_back = _held_back(episode, instance, group)
+    return ("observe", (*reasons, held_back)) if held_back and mode == "act" else (mode, reasons)
+
+
+def _held_back(episode: Episode, instance: Instance, group: Group | None) -> Reason | None:
+    """Why nothing is done although acting is asked for."""
+    if episode.severity is Severity.REBALANCE and not _acts_on_recommendations(instance, group):
+        text = f"a recommendation is a risk; acting takes {MODE_TAG}=act and {REBALANCE_TAG}=act on the group"
+        return Reason("rebalance-observed", text)
+    if episode.severity is Severity.INTERRUPTION and not instance.lifecycle:
         text = "a Spot warning for an on-demand instance: observed, in case the event is not what it seems"
-        mode, reasons = "observe", (*reasons, Reason("on-demand", text))
-    applicable, why_not = _kinds(instance, group, commands, mode, policy)
-    return Decision(
-        instance=episode.instance,
-        group=instance.group or episode.group,  # it may have been detached in the meantime
-        mode=mode,
-        kinds=applicable,
-        reasons=(*reasons, *why_not),
-        instance_action=episode.instance_action,
-        noticed_at=episode.opened_at,
-        deadline=episode.deadline,
-    )
+        return Reason("on-demand", text)
+    return None
 
 
-def _untouched(episode: Episode, reason: Reason, group: str = "") -> Decision:
-    return Decision(
-        instance=episode.instance,
-        group=group,
-        mode="ignore",
-        kinds=(),
-        reasons=(reason,),
-        instance_action=episode.instance_action,
-        noticed_at=episode.opened_at,
-        deadline=episode.deadline,
-    )
+def _acts_on_recommendations(instance: Instance, group: Group | None) -> bool:
+    """The group itself must opt in, to both, as the role that ends instances demands; an instance may opt
+    out."""
+    if group is None or group.tags.get(MODE_TAG) != "act" or group.tags.get(REBALANCE_TAG) != "act":
+        return False
+    return instance.tags.get(REBALANCE_TAG, "act") == "act"
 
 
-def _kinds(
+class _Steps(NamedTuple):
+    """Kind of action → its targets (none: the group), and the reasons for the kinds that are left out."""
+
+    targets: dict[str, tuple[str, ...]]
+    reasons: list[Reason]
+
+
+def _steps(
+    episode: Episode,
     instance: Instance,
     group: Group | None,
-    commands: Mapping[str, GroupCommands | Reason],
+    commands: Commands,
     mode: Mode,
     policy: Policy,
-) -> tuple[tuple[str, ...], tuple[Reason, ...]]:
-    if group is None:
-        return (), (Reason("no-group", "the instance is a member of no Auto Scaling group"),)
-    kinds, reasons = [], []
-    not_detached = next((r for rule in DETACH_RULES if (r := rule(instance, group))), None)
-    if mode == "act" and not_detached is None:
-        not_detached = _group_not_opted_in(group, policy)
-    if not_detached:
-        reasons.append(not_detached)
+) -> _Steps:
+    steps = _Steps({}, [])
+    # Nobody takes an instance that is only at risk: detached, it would run and bill on.
+    leaves_by = "terminate" if episode.severity is Severity.REBALANCE else "detach"
+    not_leaving = _why_not_detached(instance, group, mode, policy)
+    if not_leaving:
+        steps.reasons.append(not_leaving)
     else:
-        kinds.append("detach")
-    if group.target_groups:
-        kinds.append("deregister")
-    found = commands.get(group.name)
-    if isinstance(found, GroupCommands):
-        kinds.append("command")
+        steps.targets[leaves_by] = ()
+    group_tags = group.tags if group else {}
+    found = {
+        "deregister": group.target_groups if group else (),
+        "deregister-classic": group.load_balancers if group else (),
+        "containers": _named(setting(ECS_TAG, instance.tags, group_tags)),
+        "nodes": _named(setting(EKS_TAG, instance.tags, group_tags)),
+        "complete": tuple(hook_target(h.name, h.token) for h in episode.hooks if h.group == instance.group),
+    }
+    steps.targets.update({kind: targets for kind, targets in found.items() if targets})
+    if "complete" in steps.targets and group and mode == "act":
+        not_opted_in = _group_not_opted_in(group, policy)
+        if not_opted_in:
+            del steps.targets["complete"]
+            steps.reasons.append(not_opted_in)
+    _add_commands(steps, commands_name(instance), commands)
+    return steps
+
+
+def hook_target(name: str, token: str) -> str:
+    """A hook and the token that completes it, as one target."""
+    return f"{name} {token}"
+
+
+def _named(name: str) -> tuple[str, ...]:
+    return (name,) if name else ()
+
+
+def _add_commands(steps: _Steps, name: str, commands: Commands) -> None:
+    found = commands.get(name)
+    if isinstance(found, Reason):
+        steps.reasons.append(found)
     elif found is not None:
-        reasons.append(found)
-    return tuple(kinds), tuple(reasons)
+        scripts = {"checkpoint": found.checkpoint, "command": found.shutdown}
+        steps.targets.update({kind: (name,) for kind, script in scripts.items() if script})
+
+
+def _why_not_detached(instance: Instance, group: Group | None, mode: Mode, policy: Policy) -> Reason | None:
+    if group is None:
+        fleet = next((instance.tags[tag] for tag in FLEET_TAGS if tag in instance.tags), None)
+        if fleet:
+            return Reason("fleet", f"the instance is of {fleet}, which replaces it by itself")
+        return Reason("no-group", "the instance is a member of no Auto Scaling group")
+    found = next((reason for rule in DETACH_RULES if (reason := rule(instance, group))), None)
+    return found or (_group_not_opted_in(group, policy) if mode == "act" else None)
 
 
 def _already_leaving(instance: Instance, group: Group) -> Reason | None:
@@ -190,99 +307,90 @@ DETACH_RULES: tuple[Rule, ...] = (
 
 
 def parse_all_commands(
-    groups: Iterable[str], parameters: Mapping[str, str], prefix: str
+    names: Iterable[str], parameters: Mapping[str, str], prefix: str
 ) -> dict[str, GroupCommands | Reason]:
-    """Each group's commands, or why there are none."""
+    """Each name's commands, or why there are none."""
     found: dict[str, GroupCommands | Reason] = {}
-    for group in groups:
-        name = parameter_name(prefix, group)
-        if name is None or name not in parameters:
-            missing = f"no parameter {name}" if name else f"Parameter Store can't hold the name {group!r}"
-            found[group] = Reason("no-commands", missing)
+    for name in names:
+        parameter = parameter_name(prefix, name)
+        if parameter is None or parameter not in parameters:
+            text = f"no parameter {parameter}" if parameter else f"Parameter Store can't hold {name!r}"
+            found[name] = Reason("no-commands", text)
             continue
         try:
-            found[group] = parse_commands(name, parameters[name])
+            found[name] = parse_commands(parameter, parameters[parameter])
         except RejectedError as error:
-            found[group] = Reason(error.code, str(error))
+            found[name] = Reason(error.code, str(error))
     return found
 
 
-def actions_of(
-    plan: str,
-    decisions: Iterable[Decision],
-    snapshot: Snapshot,
-    commands: Mapping[str, GroupCommands | Reason],
-    policy: Policy,
-) -> list[Action]:
+class _Call(NamedTuple):
+    """What the instances of one call have in common."""
+
+    group: str
+    target: str
+    due_at: float
+    instance_action: str
+    drains_fully: bool
+
+
+def actions_of(plan: str, decisions: Iterable[Decision], commands: Commands, policy: Policy) -> list[Action]:
     """The calls that the decisions come to, as few as AWS's caps allow."""
-    acting = [d for d in decisions if d.mode == "act"]
-    return [
-        *_detachments(plan, acting),
-        *_deregistrations(plan, acting, snapshot),
-        *_commands(plan, acting, commands, policy),
-    ]
+    acting = [decision for decision in decisions if decision.mode == "act"]
+    return [action for kind in CHUNKS for action in _actions(plan, kind, acting, commands, policy)]
 
 
-def _detachments(plan: str, acting: list[Decision]) -> Iterable[Action]:
-    by_group = _grouped(acting, "detach", lambda d: d.group)
-    return _chunked(plan, "detach", by_group, DETACH_CHUNK, lambda group: {"group": group, "target": group})
-
-
-def _deregistrations(plan: str, acting: list[Decision], snapshot: Snapshot) -> Iterable[Action]:
-    by_target: dict[tuple[str, str], list[Decision]] = defaultdict(list)
-    for decision in acting:
-        if "deregister" in decision.kinds:
-            for arn in snapshot.groups[decision.group].target_groups:
-                by_target[decision.group, arn].append(decision)
-    return _chunked(
-        plan, "deregister", by_target, TARGETS_CHUNK, lambda key: {"group": key[0], "target": key[1]}
-    )
-
-
-def _commands(
-    plan: str, acting: list[Decision], commands: Mapping[str, GroupCommands | Reason], policy: Policy
-) -> Iterable[Action]:
-    def due(decision: Decision) -> float:
-        if decision.instance_action == "hibernate":
-            return 0.0
-        at = decision.deadline - policy.command_lead
-        return math.floor(at / COMMAND_SLOT_SECONDS) * COMMAND_SLOT_SECONDS
-
-    def fields(key: tuple[str, float, str]) -> dict[str, Any]:
-        group, due_at, instance_action = key
-        payload = msgspec.to_builtins(commands[group]) | {"instance_action": instance_action}
-        return {"group": group, "target": policy.command_document, "due_at": due_at, "payload": payload}
-
-    by_due = _grouped(acting, "command", lambda d: (d.group, due(d), d.instance_action))
-    return _chunked(plan, "command", by_due, COMMAND_CHUNK, fields)
-
-
-def _grouped[K](
-    decisions: Iterable[Decision], kind: str, key: Callable[[Decision], K]
-) -> dict[K, list[Decision]]:
-    groups: dict[K, list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        if kind in decision.kinds:
-            groups[key(decision)].append(decision)
-    return groups
-
-
-def _chunked[K](
-    plan: str,
-    kind: str,
-    groups: Mapping[K, list[Decision]],
-    size: int,
-    fields: Callable[[K], dict[str, Any]],
+def _actions(
+    plan: str, kind: str, acting: list[Decision], commands: Commands, policy: Policy
 ) -> Iterable[Action]:
     number = 0
-    for key, members in groups.items():
+    for call, members in _grouped(kind, acting).items():
         urgent_first = sorted(members, key=lambda d: (d.deadline, d.instance))
-        for chunk in batched(urgent_first, size, strict=False):
+        for chunk in batched(urgent_first, CHUNKS[kind], strict=False):
             yield Action(
                 id=f"{plan}#{kind}#{number:05d}",
                 kind=kind,
+                group=call.group,
                 subjects=tuple(d.instance for d in chunk),
+                due_at=call.due_at,
                 deadline=min(d.deadline for d in chunk),
-                **fields(key),
+                **_target_and_payload(kind, call, commands, policy),
             )
             number += 1
+
+
+def _grouped(kind: str, acting: list[Decision]) -> dict[_Call, list[Decision]]:
+    calls: dict[_Call, list[Decision]] = defaultdict(list)
+    for decision in acting:
+        if kind in decision.kinds:
+            scripted = kind in ("checkpoint", "command")
+            for target in decision.targets.get(kind) or (decision.group,):
+                call = _Call(
+                    group=decision.group,
+                    target=target,
+                    due_at=decision.commands_due if kind == "command" else 0.0,
+                    instance_action=decision.instance_action if scripted else "",
+                    drains_fully=kind == "deregister" and bool(AFTER_DRAIN & set(decision.kinds)),
+                )
+                calls[call].append(decision)
+    return calls
+
+
+def _target_and_payload(kind: str, call: _Call, commands: Commands, policy: Policy) -> dict[str, Any]:
+    if kind in ("checkpoint", "command"):
+        found = commands[call.target]
+        if not isinstance(found, GroupCommands):
+            raise ValueError(f"{call.target} has no commands, yet a {kind} is planned")
+        script: Script | None = found.checkpoint if kind == "checkpoint" else found.shutdown
+        payload = {
+            "script": list(script or ()),
+            "timeout_seconds": found.timeout_seconds,
+            "instance_action": call.instance_action,
+        }
+        return {"target": policy.command_document, "payload": payload}
+    if kind == "complete":
+        name, _, token = call.target.partition(" ")
+        return {"target": name, "payload": {"token": token}}
+    if kind == "nodes":
+        return {"target": call.target, "payload": {"force": False}}
+    return {"target": call.target, "payload": {"until": "drained"} if call.drains_fully else {}}

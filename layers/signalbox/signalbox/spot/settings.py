@@ -7,6 +7,8 @@ import msgspec
 
 from signalbox.errors import InvariantError
 from signalbox.spot.configuration import Mode
+from signalbox.spot.planning import Policy
+from signalbox.spot.rebalancing import Limits
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
@@ -34,10 +36,11 @@ class AdmitSettings(Settings, frozen=True, kw_only=True):
     allowed_accounts: str
     spot_window_seconds: float = 2.0
     spot_maximum_event_age_seconds: float = 900.0
+    spot_scheduled_lead_seconds: float = 3600.0
 
 
 class PlanSettings(Settings, frozen=True, kw_only=True):
-    """spot_plan_window."""
+    """spot_plan_window. ``spot_rebalance_maximum_share`` is in percent of the group."""
 
     ledger_table: str
     spot_command_document: str
@@ -45,11 +48,33 @@ class PlanSettings(Settings, frozen=True, kw_only=True):
     spot_dry_run: bool = False
     spot_command_lead_seconds: float = 30.0
     spot_command_parameter_prefix: str = "/signalbox/spot"
+    spot_rebalance_cooldown_seconds: float = 600.0
+    spot_rebalance_maximum_share: float = 20.0
+    spot_rebalance_minimum_age_seconds: float = 300.0
+    spot_scheduled_lead_seconds: float = 3600.0
+
+    @property
+    def policy(self) -> Policy:
+        return Policy(
+            default_mode=self.spot_default_mode,
+            dry_run=self.spot_dry_run,
+            command_lead=self.spot_command_lead_seconds,
+            command_prefix=self.spot_command_parameter_prefix,
+            command_document=self.spot_command_document,
+        )
+
+    @property
+    def rebalance_limits(self) -> Limits:
+        return Limits(
+            cooldown=self.spot_rebalance_cooldown_seconds,
+            maximum_share=self.spot_rebalance_maximum_share,
+            minimum_age=self.spot_rebalance_minimum_age_seconds,
+        )
 
 
 class WorkSettings(Settings, frozen=True, kw_only=True):
-    """spot_detach_instances, spot_deregister_targets, spot_send_commands, spot_verify_window,
-    spot_settle_window."""
+    """spot_detach_instances, spot_deregister_targets, spot_drain_containers, spot_drain_nodes,
+    spot_send_commands, spot_verify_window, spot_complete_hooks, spot_settle_window."""
 
     ledger_table: str
 

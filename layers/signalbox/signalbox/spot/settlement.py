@@ -8,6 +8,9 @@ from signalbox.spot.alerts import Settlement
 from signalbox.spot.planning import Decision
 
 OUTCOMES = ("handled", "late", "failed", "observed", "ignored")
+"""The worse of two comes later, as far as there is a worse."""
+MUST_ANSWER = frozenset({"checkpoint", "command"})
+"""Kinds that have failed where nothing confirms them; replacing and draining may outlast our looking."""
 UNTOUCHED = {"observe": "observed", "ignore": "ignored"}
 
 
@@ -39,6 +42,8 @@ def _settlement(decision: Decision, actions: Sequence[Action]) -> Settlement:
 def _outcome(decision: Decision, actions: Sequence[Action], left: float | None) -> str:
     if decision.mode in UNTOUCHED:
         return UNTOUCHED[decision.mode]
+    if not actions:
+        return "ignored"
     if any(_trouble(action, decision.instance) for action in actions):
         return "failed"
     return "late" if left is not None and left < 0 else "handled"
@@ -52,9 +57,11 @@ def _trouble(action: Action, instance: str) -> str:
     if status in ("pending", "running"):
         return "not finished"
     verdict = action.verdict
-    if status == "succeeded" and verdict is not None and verdict.state == "contradicted":
-        return verdict.subjects.get(instance, "")
-    return ""
+    if status != "succeeded" or verdict is None:
+        return ""
+    if verdict.state == "waiting" and action.kind in MUST_ANSWER:
+        return verdict.note
+    return verdict.subjects.get(instance, "") if verdict.state == "contradicted" else ""
 
 
 def _steps(decision: Decision, actions: Sequence[Action]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from signalbox.errors import SignalboxError
 from signalbox.ledger.actions import Action
 from signalbox.ledger.records import Plan
 from signalbox.ledger.sweeping import Sweep
@@ -30,6 +31,8 @@ def report_admission(admission: Admission, messages: Sequence[Message]) -> None:
         logger.error("messages returned to the queue", extra={"error": error})
     counts = {
         "EventsAdmitted": admission.admitted,
+        "EventsDeferred": admission.deferred,
+        "EpisodesClosed": admission.closed,
         "EventsEchoed": admission.echoes,
         "EventsRejected": len(admission.rejections),
         "EventsReturned": len(first.intersection(admission.returned)),
@@ -63,6 +66,20 @@ def report_failure(action: Action, reason: str, error: Exception | None) -> None
         exc_info=error,
     )
     emit({**DIMENSIONS, "Kind": action.kind}, {"ActionsFailed": (1, "Count")})
+
+
+def report_heartbeat_failure(action: Action, error: SignalboxError) -> None:
+    """One lifecycle hook that may run out before it is completed."""
+    logger.warning(
+        "hook not kept open",
+        extra={
+            "action": action.id,
+            "group": action.group,
+            "hook": action.target,
+            "subjects": list(action.subjects),
+            "reason": f"{error.code}: {error}",
+        },
+    )
 
 
 def report_closing(closing: Closing) -> None:

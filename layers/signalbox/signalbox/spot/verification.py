@@ -1,20 +1,27 @@
 """Looking at the estate after acting on it: has it happened, is it still to come, or did it fail?"""
 
 from collections.abc import Collection, Sequence
+from itertools import chain, repeat
 from typing import Protocol
 
 import msgspec
 
 from signalbox.clock import Clock, iso_precise
+from signalbox.errors import NotFoundError
 from signalbox.ledger.actions import Action, ActionStore, Verdict
 from signalbox.ledger.windows import Window
+from signalbox.spot.containers import DRAINING, LEAVING, ContainerInstance
 from signalbox.spot.estate import Group
+from signalbox.spot.hooks import KeepHooks
 
 PAUSES_SECONDS = (2.0, 3.0, 5.0, 10.0)
 """Between two looks; the last one repeats until the time is up."""
 GRACE_SECONDS = 5.0
 """A look this long after the deadline is the last one."""
+LONGEST_SECONDS = 840.0
+"""No look later than this after the actions, however far the deadline: the state machine allows 900."""
 DRAINED = frozenset({"draining", "unused", "unavailable"})
+NO_TARGET = frozenset({"unused"})
 COMMAND_PENDING = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 
 
@@ -33,6 +40,10 @@ class Evidence(Protocol):
         """Instance → status of the command's invocation there."""
         ...
 
+    def container_instances(self, cluster: str, instances: Sequence[str]) -> list[ContainerInstance]:
+        """What the cluster knows of the instances."""
+        ...
+
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
     """What a look came to."""
@@ -47,17 +58,21 @@ class VerifyWindow:
     Args:
         store: the ledger.
         evidence: reads the estate.
+        hooks: keeps the lifecycle hooks open that are to be completed once this is over.
         clock: seconds since 1970.
     """
 
-    def __init__(self, store: ActionStore, evidence: Evidence, clock: Clock) -> None:
+    def __init__(self, store: ActionStore, evidence: Evidence, hooks: KeepHooks, clock: Clock) -> None:
         self._store = store
         self._evidence = evidence
+        self._hooks = hooks
         self._clock = clock
 
     def look(self, window: Window, plan: str) -> Verification:
         """One look at everything that is not decided yet."""
-        actions = [a for a in self._store.actions(window, plan) if a.kind in VERIFIED_KINDS]
+        planned = self._store.actions(window, plan)
+        self._hooks.keep(planned)
+        actions = [a for a in planned if a.kind in VERIFIED_KINDS]
         open_actions = [a for a in actions if a.status == "succeeded" and not _decided(a)]
         groups = self._evidence.groups({a.target for a in open_actions if a.kind == "detach"})
         waiting = False
@@ -72,29 +87,38 @@ class VerifyWindow:
     def _next_look(self, actions: Sequence[Action]) -> str | None:
         """Soon after the actions, then less often, until just after the last deadline."""
         now = self._clock()
-        last = max(action.deadline for action in actions) + GRACE_SECONDS
         acted = max(action.finished_at for action in actions)
+        last = min(max(action.deadline for action in actions) + GRACE_SECONDS, acted + LONGEST_SECONDS)
+        if now >= last:
+            return None
         at = acted
-        for pause in (*PAUSES_SECONDS, *[PAUSES_SECONDS[-1]] * 60):
+        for pause in chain(PAUSES_SECONDS, repeat(PAUSES_SECONDS[-1])):
             at += pause
             if at > now:
                 break
-        if now >= last:
-            return None
         return iso_precise(min(max(at, now + 1.0), last))
 
     def _verdict(self, action: Action, groups: dict[str, Group]) -> Verdict:
         if action.kind == "detach":
             return detached(action, groups.get(action.target))
+        try:
+            return self._drained_or_commanded(action)
+        except NotFoundError as error:
+            return Verdict("confirmed", f"{action.target} itself is gone: {error}")
+
+    def _drained_or_commanded(self, action: Action) -> Verdict:
         if action.kind == "deregister":
             return drained(action, self._evidence.target_states(action.target, action.subjects))
+        if action.kind == "containers":
+            return emptied(action, self._evidence.container_instances(action.target, action.subjects))
         states: dict[str, str] = {}
         for command_id in action.reference.split(","):
             states |= self._evidence.invocation_states(command_id)
         return commanded(action, states)
 
 
-VERIFIED_KINDS = frozenset({"detach", "deregister", "command"})
+VERIFIED_KINDS = frozenset({"detach", "deregister", "containers", "checkpoint", "command"})
+"""What ``nodes`` came to is known when it ends; ``complete`` comes after the last look."""
 
 
 def _decided(action: Action) -> bool:
@@ -119,10 +143,25 @@ def detached(action: Action, group: Group | None) -> Verdict:
 
 
 def drained(action: Action, states: dict[str, str]) -> Verdict:
-    """Every target drains, or is none any more."""
-    still = [i for i in _done(action) if states.get(i, "unused") not in DRAINED]
+    """Every target drains, or is none any more. Where a hook waits for it, draining must be over."""
+    to_the_end = action.payload.get("until") == "drained"
+    enough = NO_TARGET if to_the_end else DRAINED
+    still = [i for i in _done(action) if states.get(i, "unused") not in enough]
+    if still:
+        return Verdict("waiting", f"not {'drained' if to_the_end else 'draining'}: {', '.join(still)}")
+    return Verdict("confirmed")
+
+
+def emptied(action: Action, found: Sequence[ContainerInstance]) -> Verdict:
+    """Every container instance drains and runs no task, or is none any more."""
+    done = set(_done(action))
+    present = [each for each in found if each.instance in done and each.status not in LEAVING]
+    still = sorted({each.instance for each in present if each.status != DRAINING})
     if still:
         return Verdict("waiting", f"not draining: {', '.join(still)}")
+    tasks = sum(each.running_tasks for each in present)
+    if tasks:
+        return Verdict("waiting", f"{tasks} tasks still run in {action.target}")
     return Verdict("confirmed")
 
 

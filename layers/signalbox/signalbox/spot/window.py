@@ -15,11 +15,34 @@ from signalbox.spot.commands import GroupCommands, parameter_name
 from signalbox.spot.configuration import Reason
 from signalbox.spot.episodes import Episode, episode_key, merge
 from signalbox.spot.estate import EstateReader, Snapshot
-from signalbox.spot.notices import Notice
-from signalbox.spot.planning import Decision, Policy, actions_of, decide, parse_all_commands
+from signalbox.spot.notices import Notice, Severity
+from signalbox.spot.planning import (
+    Decision,
+    Policy,
+    actions_of,
+    commands_name,
+    decide,
+    parse_all_commands,
+)
+from signalbox.spot.rebalancing import (
+    LastRebalance,
+    Limits,
+    groups_to_rebalance,
+    limit_rebalances,
+    rebalance_key,
+)
 
 CLAIM_ATTEMPTS = 5
-KINDS = ("detach", "deregister", "command")
+BRANCHES = {
+    "detach": ("detach",),
+    "deregister": ("deregister", "deregister-classic"),
+    "containers": ("containers",),
+    "nodes": ("nodes",),
+    "command": ("checkpoint", "command"),
+    "complete": ("complete", "terminate"),
+    "alert": ("alert",),
+}
+"""What the state machine counts → the kinds of action that the branch's function performs."""
 
 
 class Ledger(WindowStore, RecordStore, PlanStore, Protocol):
@@ -35,16 +58,24 @@ class PlanWindow:
         policy: the stack's settings.
         clock: seconds since 1970.
         new_id: makes the id of a plan.
+        limits: what holds back acting on rebalance recommendations.
     """
 
     def __init__(
-        self, ledger: Ledger, estate: EstateReader, policy: Policy, clock: Clock, new_id: "NewId"
+        self,
+        ledger: Ledger,
+        estate: EstateReader,
+        policy: Policy,
+        clock: Clock,
+        new_id: "NewId",
+        limits: Limits | None = None,
     ) -> None:
         self._ledger = ledger
         self._estate = estate
         self._policy = policy
         self._clock = clock
         self._new_id = new_id
+        self._limits = limits or Limits()
 
     def plan(self, window: Window) -> Plan:
         """The window's committed plan."""
@@ -53,12 +84,13 @@ class PlanWindow:
         if committed is not None:
             return committed
         claims = self._claim(window, [msgspec.convert(entry, Notice) for entry in entries])
-        snapshot = self._estate.snapshot([claim.episode.instance for claim in claims.values()])
+        episodes = [claim.episode for claim in claims.values()]
+        at_risk = [e.instance for e in episodes if e.severity is Severity.REBALANCE]
+        snapshot = self._estate.snapshot([episode.instance for episode in episodes], at_risk)
         commands = self._commands(snapshot)
-        decisions = {
-            key: decide(claim.episode, snapshot, commands, self._policy) for key, claim in claims.items()
-        }
-        return self._commit(window, self._note(window, claims, decisions), snapshot, commands)
+        found = [decide(episode, snapshot, commands, self._policy) for episode in episodes]
+        decisions = dict(zip(claims, self._limit(window, found, snapshot), strict=True))
+        return self._commit(window, self._note(window, claims, decisions), commands)
 
     def _claim(self, window: Window, notices: Iterable[Notice]) -> "dict[str, Claim]":
         """The episodes that are this window's to act on, by key.
@@ -89,10 +121,36 @@ class PlanWindow:
                 return claimed
         raise ConflictError(f"{window}: {len(remaining)} episodes changed under every attempt to claim them")
 
+    def _limit(self, window: Window, decisions: list[Decision], snapshot: Snapshot) -> list[Decision]:
+        """Holds what is done about recommendations to its limits, and notes which groups had their turn.
+
+        A group that another window noted in the meantime has had it.
+        """
+        keys = {
+            rebalance_key(window.account, window.region, group): group
+            for group in groups_to_rebalance(decisions)
+        }
+        for _ in range(CLAIM_ATTEMPTS):
+            known = self._ledger.records(sorted(keys)) if keys else {}
+            last = {keys[key]: msgspec.convert(r.body, LastRebalance) for key, r in known.items()}
+            now = self._clock()
+            limited = limit_rebalances(decisions, snapshot, last, self._limits, window.number, now)
+            turn = msgspec.to_builtins(LastRebalance(at=now, window=window.number))
+            acting = groups_to_rebalance(limited)
+            records = [
+                Record(key, turn, known[key].version if key in known else 0)
+                for key, group in keys.items()
+                if group in acting
+            ]
+            if not self._ledger.put_records(records):
+                return limited
+        raise ConflictError(f"{window}: the groups' last rebalance changed under every attempt to note it")
+
     def _commands(self, snapshot: Snapshot) -> dict[str, GroupCommands | Reason]:
         prefix = self._policy.command_prefix
-        names = [name for group in snapshot.groups if (name := parameter_name(prefix, group))]
-        return parse_all_commands(snapshot.groups, self._estate.parameters(names), prefix)
+        names = sorted({name for i in snapshot.instances.values() if (name := commands_name(i))})
+        parameters = [parameter for name in names if (parameter := parameter_name(prefix, name))]
+        return parse_all_commands(names, self._estate.parameters(parameters), prefix)
 
     def _note(
         self, window: Window, claims: "dict[str, Claim]", decisions: dict[str, Decision]
@@ -129,11 +187,10 @@ class PlanWindow:
         self,
         window: Window,
         decisions: Sequence[Decision],
-        snapshot: Snapshot,
         commands: dict[str, GroupCommands | Reason],
     ) -> Plan:
         plan_id = self._new_id()
-        actions = actions_of(plan_id, decisions, snapshot, commands, self._policy)
+        actions = actions_of(plan_id, decisions, commands, self._policy)
         actions += notice_alerts(plan_id, window, decisions)
         plan = Plan(
             id=plan_id,
@@ -200,8 +257,8 @@ def _noted(episode: Episode, decision: Decision, window: Window) -> Episode:
 
 def _summary(actions: Sequence[Action], decisions: Sequence[Decision]) -> dict[str, Any]:
     """What the state machine is told; see statemachines/spot_window.asl.yaml."""
-    counts = {kind: sum(action.kind == kind for action in actions) for kind in (*KINDS, "alert")}
-    due = [action.due_at for action in actions if action.kind == "command"]
+    counts = {branch: sum(action.kind in kinds for action in actions) for branch, kinds in BRANCHES.items()}
+    due = [action.due_at for action in actions if action.kind in BRANCHES["command"]]
     deadlines = [decision.deadline for decision in decisions]
     return {
         "actions": counts,

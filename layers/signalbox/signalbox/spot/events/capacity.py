@@ -1,0 +1,34 @@
+"""Capacity reservation or capacity block: its instances end at a time that the event names.
+
+Two spellings of the detail-type are documented, and ``resources`` may be a text instead of a list; both are
+taken ("Capacity Reservations" and "Capacity Blocks for ML", Amazon EC2 User Guide).
+"""
+
+import msgspec
+
+from signalbox.eventbridge import Envelope
+from signalbox.spot.events.detail import checked_action, checked_time, instance_id, read_detail
+from signalbox.spot.notices import Notice, Severity
+
+
+class _Detail(msgspec.Struct, rename="kebab"):
+    instance_termination_time: str
+    instance_action: str = "terminate"
+
+
+def parse_capacity_warning(envelope: Envelope) -> tuple[Notice, ...]:
+    """One notice with the deadline that the event names."""
+    instance = instance_id(envelope, "instance-id")
+    detail = read_detail(envelope, _Detail)
+    return (
+        Notice(
+            event_id=envelope.id,
+            account=envelope.account,
+            region=envelope.region,
+            instance=instance,
+            severity=Severity.INTERRUPTION,
+            instance_action=checked_action(detail.instance_action, "$.detail.instance-action"),
+            noticed_at=envelope.occurred_at,
+            deadline=checked_time(detail.instance_termination_time, "$.detail.instance-termination-time"),
+        ),
+    )

@@ -1,0 +1,34 @@
+"""Spot interruption warning: two minutes ahead, as best effort, without a deadline field.
+
+Source: "Spot Instance interruption notices", Amazon EC2 User Guide. Hibernation begins at once. The ARN in
+``resources`` may carry a zone and no account: the detail's id counts.
+"""
+
+import msgspec
+
+from signalbox.eventbridge import Envelope
+from signalbox.spot.events.detail import checked_action, instance_id, read_detail
+from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
+
+
+class _Detail(msgspec.Struct, rename="kebab"):
+    instance_action: str
+
+
+def parse_interruption(envelope: Envelope) -> tuple[Notice, ...]:
+    """One notice."""
+    instance = instance_id(envelope, "instance-id")
+    action = checked_action(read_detail(envelope, _Detail).instance_action, "$.detail.instance-action")
+    at = envelope.occurred_at
+    return (
+        Notice(
+            event_id=envelope.id,
+            account=envelope.account,
+            region=envelope.region,
+            instance=instance,
+            severity=Severity.INTERRUPTION,
+            instance_action=action,
+            noticed_at=at,
+            deadline=at if action == "hibernate" else at + NOTICE_SECONDS,
+        ),
+    )
