@@ -178,7 +178,13 @@ def _lines(window: WindowAccount) -> Iterator[Line]:
 DONE = {
     "detach": "detached from the group, replacement starting",
     "deregister": "draining from the target group",
+    "deregister-classic": "draining from the classic load balancer",
+    "containers": "ECS container instance draining",
+    "nodes": "EKS node cordoned and drained",
+    "checkpoint": "checkpoint commands sent",
     "command": "shutdown commands sent",
+    "complete": "lifecycle hook completed",
+    "terminate": "ended by its group, replacement starting",
     "alert": "alert published",
     "event": "domain event published",
 }
