@@ -1,98 +1,172 @@
-"""How many AWS calls a storm of interruptions costs, and how the planner's own time grows with it.
+"""What planning costs (`plan`), and storms of interruption warnings on the embedded AWS (`storm`).
 
-Counted, not measured on AWS: the calls are the actions that the planner makes of its decisions, and the reads
-that the adapters' caps come to. "One at a time" is a function that is started for each warning and makes four
-calls: describe the member, detach it, deregister it, send its command. Neither side counts tries again, nor
-the looks of the verification. CPU times are of this machine; only their ratio says something elsewhere.
+Nothing leaves this machine. The figures are printed, and written to .local/bench.json with a name each;
+docs/benchmarks.md says how to read them.
 """
 
+from __future__ import annotations
+
 import argparse
-import json
-import math
-import time
-from collections import Counter
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
-from rich.table import Table
 
-from signalbox.spot.aws_estate import FILTER_CAP, GROUPS_CAP, MEMBERS_CAP, PARAMETERS_CAP
-from signalbox.spot.commands import GroupCommands
-from signalbox.spot.episodes import merge
-from signalbox.spot.estate import Group, Instance, Snapshot
-from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
-from signalbox.spot.planning import Policy, actions_of, decide
+from bench import parsing, plan, report
+from bench.shape import BUCKETS, QUICK_BUCKETS, QUICK_SIZES, SIZES, Bucket, parse_size
+from bench.storm import LEAD_SECONDS, WORKERS, Settings, grid, storms
+from local.deployment import DeploymentError
+from local.display import terminal
+from local.processes import ProcessError
+from local.progress import Steps
+from local.settings import ROOT, LocalSettings, SettingsError
 
-GROUPS = 10
-SIZES = (100, 1_000)
-CALLS_ONE_AT_A_TIME = 4
-REPEATS = 5
-NOTICED_AT = 1_780_000_000.0
-RESULT = Path(__file__).resolve().parent.parent / ".local" / "bench.json"
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
+    from bench.outcome import Outcome
 
-def storm(instances: int) -> tuple[list[Notice], Snapshot]:
-    """One warning for each instance, spread evenly over groups that opted in, each with one target group."""
-    names = [f"group-{number}" for number in range(GROUPS)]
-    members = {f"i-{number:017x}": names[number % GROUPS] for number in range(instances)}
-    groups = {n: Group(name=n, tags={"signalbox:spot": "act"}, target_groups=(f"arn-{n}",)) for n in names}
-    known = {
-        i: Instance(id=i, state="running", lifecycle="spot", group=group, member_state="InService")
-        for i, group in members.items()
-    }
-    notices = [
-        Notice(
-            event_id=instance,
-            account="123456789012",
-            region="us-east-1",
-            instance=instance,
-            severity=Severity.INTERRUPTION,
-            instance_action="terminate",
-            noticed_at=NOTICED_AT,
-            deadline=NOTICED_AT + NOTICE_SECONDS,
-        )
-        for instance in members
-    ]
-    return notices, Snapshot(known, groups)
+RESULT = ROOT / ".local" / "bench.json"
 
 
-def measure(instances: int) -> dict[str, Any]:
-    """The calls of one window with so many instances, and the planner's CPU seconds (the least of a few)."""
-    notices, snapshot = storm(instances)
-    commands = dict.fromkeys(snapshot.groups, GroupCommands(shutdown=("systemctl stop app",)))
-    seconds = math.inf
-    for _ in range(REPEATS):
-        began = time.process_time()
-        decisions = [decide(merge(None, n, window=1), snapshot, commands, Policy()) for n in notices]
-        actions = actions_of("plan", decisions, snapshot, commands, Policy())
-        seconds = min(seconds, time.process_time() - began)
-    caps = {"members": (instances, MEMBERS_CAP), "instances": (instances, FILTER_CAP)}
-    caps |= {"groups": (GROUPS, GROUPS_CAP), "parameters": (GROUPS, PARAMETERS_CAP)}
-    reads = {f"read {what}": math.ceil(count / cap) for what, (count, cap) in caps.items()}
-    calls = reads | Counter(action.kind for action in actions)
-    total, alone = sum(calls.values()), instances * CALLS_ONE_AT_A_TIME
-    return {"instances": instances, "calls": calls, "total": total, "alone": alone, "cpu_seconds": seconds}
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
+    options = _parser().parse_args(arguments)
+    try:
+        _measure(options)
+    except SettingsError as error:
+        return _complain(str(error), 2)
+    except subprocess.SubprocessError as error:
+        return _complain(f"bench failed: {error}\n{getattr(error, 'stderr', '') or ''}", 1)
+    except (DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
+        return _complain(f"bench failed: {error}", 1)
+    except KeyboardInterrupt:
+        return _complain("bench: interrupted", 130)
+    return 0
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+def _complain(text: str, status: int) -> int:
+    Console(stderr=True, highlight=False, markup=False).print(text, soft_wrap=True)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "what",
+        nargs="?",
+        choices=("plan", "storm", "all"),
+        default="all",
+        help="plan (seconds), storm (about a quarter of an hour), or all, the default",
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="100 and 1,000 warnings, one bucket: about 4 minutes"
+    )
+    parser.add_argument(
+        "--full", action="store_true", help="both algorithms meet every size in every bucket: half an hour"
+    )
+    parser.add_argument(
+        "--sizes",
+        type=_list_of(parse_size),
+        metavar="N,N",
+        help=f"warnings of a storm (default: {','.join(map(str, SIZES))})",
+    )
+    parser.add_argument(
+        "--buckets",
+        type=_list_of(Bucket.parse),
+        metavar="N/N,N/N",
+        help="assumed sizes and refills of Auto Scaling's bucket, which AWS does not publish "
+        f"(default: {','.join(map(str, BUCKETS))})",
+    )
+    parser.add_argument(
+        "--lead",
+        type=int,
+        default=LEAD_SECONDS,
+        choices=range(5, 111),
+        metavar="SECONDS",
+        help="SpotCommandLeadSeconds, 5 to 110 (default: %(default)s, to save time)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=WORKERS,
+        choices=range(1, 201),
+        metavar="N",
+        help="of the one-by-one algorithm at once, 1 to 200 (default: %(default)s)",
+    )
+    parser.add_argument("--cold", action="store_true", help="don't warm the stack's functions up before")
     parser.add_argument("--output", type=Path, default=RESULT, help="default: .local/bench.json")
-    output: Path = parser.parse_args().output
-    results = [measure(instances) for instances in SIZES]
-    table = Table(f"one window, {GROUPS} groups", *(f"{size:,} instances" for size in SIZES))
-    for call in results[0]["calls"]:
-        table.add_row(call, *(str(result["calls"][call]) for result in results))
-    table.add_row("calls, all", *(f"{result['total']:,}" for result in results), style="bold")
-    table.add_row("one at a time", *(f"{result['alone']:,}" for result in results))
-    table.add_row("times fewer", *(f"{result['alone'] / result['total']:.1f}" for result in results))
-    small, large = (result["cpu_seconds"] for result in results)
-    table.add_row("planner's CPU time", "1", f"{large / small:.1f} times as much")
-    Console().print(table)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(msgspec.json.format(json.dumps({"groups": GROUPS, "results": results}).encode()))
+    return parser
+
+
+def _list_of[T](parse: Callable[[str], T]) -> Callable[[str], list[T]]:
+    """A type of argument: several, between commas, each once, the smallest first where that says anything."""
+
+    def parse_all(text: str) -> list[T]:
+        return list(dict.fromkeys(parse(part.strip()) for part in text.split(",")))
+
+    return parse_all
+
+
+def _measure(options: argparse.Namespace) -> None:
+    sizes = sorted(options.sizes or (QUICK_SIZES if options.quick else SIZES))
+    buckets = options.buckets or (QUICK_BUCKETS if options.quick else BUCKETS)
+    settings = Settings(options.lead, options.workers, options.cold)
+    console = Console(stderr=True, highlight=False)
+    planned: list[plan.Planned] = []
+    costs: list[parsing.Cost] = []
+    outcomes: list[Outcome] = []
+
+    def done(outcome: Outcome) -> None:
+        outcomes.append(outcome)
+        console.print(f"  [dim]{_line(outcome)}[/]", soft_wrap=True)
+
+    with Steps(console) as step:
+        if options.what != "storm":
+            for size in sizes:
+                step(f"Planning a window of {size:,}")
+                planned.append(plan.measure(size))
+                costs.append(parsing.measure_apart(size))
+        if options.what != "plan":
+            runs = grid(sizes, buckets, full=options.full)
+            storms(LocalSettings.from_env().state / "bench", runs, settings, step, done)
+    _show(planned, costs, outcomes, settings)
+    found = report.document(planned, costs, outcomes, settings if outcomes else None)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
+    console.print(f"Named results: {options.output}", soft_wrap=True)
+
+
+def _line(outcome: Outcome) -> str:
+    named = outcome.named()
+    return (
+        f"{outcome.total:,} calls, {named['throttled']:,} throttled; in time: detached"
+        f" {named['detached_in_time_share']:.1%}, commanded {named['commanded_in_time_share']:.1%};"
+        f" notice to detachment p99 {named['notice_to_detach_p99_seconds']:.1f} s"
+    )
+
+
+def _show(
+    planned: Sequence[plan.Planned],
+    costs: Sequence[parsing.Cost],
+    outcomes: Sequence[Outcome],
+    settings: Settings,
+) -> None:
+    console = terminal()
+    if planned:
+        console.print(report.plan_table(planned, costs))
+    if outcomes:
+        console.print(report.storm_table(outcomes))
+        console.print(report.operations_table(outcomes))
+        console.print(report.growth_table(outcomes))
+        console.print(report.conditions(settings))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
