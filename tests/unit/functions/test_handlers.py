@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import boto3
 import msgspec
 import pytest
 
@@ -128,6 +129,7 @@ def test_a_handler_is_short_and_decides_nothing(path: Path) -> None:
 def only_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
     """Takes the process's environment away and gives it another; clients are made anew."""
     client.cache_clear()
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the environment of an earlier test
     yield lambda environment: monkeypatch.setattr("os.environ", environment)
     client.cache_clear()
 
