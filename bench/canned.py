@@ -16,6 +16,8 @@ from urllib.parse import parse_qsl
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
+from bench.floor import FILTER_CAP
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -140,6 +142,11 @@ def _filters(parameters: Mapping[str, str]) -> dict[str, list[str]]:
                 names[number] = value
             case ["Filter", number, "Value", _]:
                 values[number].append(value)
+    given = sum(map(len, values.values()))
+    if given > FILTER_CAP:
+        raise ValueError(
+            f"FilterLimitExceeded: {given} values in the filters of a call, {FILTER_CAP} allowed"
+        )
     return {name: values[number] for number, name in names.items()}
 
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 # Each from the API reference of its service.
 MEMBERS_CAP = 50  # DescribeAutoScalingInstances InstanceIds
-FILTER_CAP = 200  # values of one EC2 filter
+FILTER_CAP = 200  # values of the filters of an EC2 call
 GROUPS_CAP = 50  # DescribeAutoScalingGroups AutoScalingGroupNames
 PARAMETERS_CAP = 10  # GetParameters Names
 DETACH_CAP = 20  # DetachInstances InstanceIds

@@ -102,18 +102,24 @@ class Signalbox:
         self.aws.deliver(events.fill([template] * len(instances), values))
 
     def _wait(self, fleet: Fleet, noticed: Mapping[str, float], before: int) -> Evidence:
-        """Until the stack is quiet. The estate is looked at then, or at the first deadline if sooner."""
+        """Until all is settled. The estate is looked at then, or at the first deadline if sooner."""
         ends = sorted(deadlines(noticed).values())
         evidence: Evidence | None = None
-        while not self._is_quiet(before) and time.time() < ends[-1] + PATIENCE_SECONDS:
+        while not self._is_over(noticed, before) and time.time() < ends[-1] + PATIENCE_SECONDS:
             if evidence is None and time.time() >= ends[0] - POLL_SECONDS:
                 evidence = look(self.aws, fleet.target_groups, noticed)
             time.sleep(POLL_SECONDS)
         return evidence or look(self.aws, fleet.target_groups, noticed)
 
-    def _is_quiet(self, before: int) -> bool:
-        """Every event is taken in, and every window's execution has ended."""
-        if self._newest_window() == before or any(d.visible + d.in_flight for d in self._account().queues()):
+    def _is_over(self, noticed: Mapping[str, float], before: int) -> bool:
+        """Every event is taken in, every window's execution has ended, and none of them was for nothing."""
+        if not self._is_quiet():
+            return False
+        windows = self._account().windows(self._newest_window() - before)
+        return sum(_states(windows).values()) >= len(noticed)
+
+    def _is_quiet(self) -> bool:
+        if any(depth.visible + depth.in_flight for depth in self._account().queues()):
             return False
         running = self.aws.client("stepfunctions").list_executions(
             stateMachineArn=self.outputs["SpotStateMachineArn"], statusFilter="RUNNING"

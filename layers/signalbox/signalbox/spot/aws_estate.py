@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
 
 MEMBERS_CAP = 50  # DescribeAutoScalingInstances, Auto Scaling API Reference
-FILTER_CAP = 200  # values of one filter, EC2 API Reference
+FILTER_CAP = 200  # values of all the filters of a call, EC2 API Reference
 GROUPS_CAP = 50  # names, DescribeAutoScalingGroups
 PARAMETERS_CAP = 10  # GetParameters, Systems Manager API Reference
 PAGE = 1000
@@ -46,7 +46,7 @@ class AwsInstances:
     def tags(self, instances: Collection[str]) -> dict[str, dict[str, str]]:
         """Instance → its tags of this program's: a fraction of what describing the instances costs."""
         found: dict[str, dict[str, str]] = {instance: {} for instance in instances}
-        for part in batched(sorted(instances), FILTER_CAP, strict=False):
+        for part in batched(sorted(instances), FILTER_CAP - 1, strict=False):  # the key takes one
             filters = [
                 {"Name": "resource-id", "Values": list(part)},
                 {"Name": "key", "Values": [f"{TAG_PREFIX}*"]},
