@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from local.display import table
 from signalbox.spot.notices import NOTICE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from rich.table import Table
 
@@ -100,19 +101,20 @@ def storm_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def operations_table(outcomes: Sequence[Outcome]) -> Table:
-    """Calls by operation, against the floor."""
-    columns = [name for o in outcomes for name in (f"{o.instances:,} {o.bucket} {_short(o)}",)]
-    floors = {o.instances: floor(group_sizes(o.instances)) for o in outcomes}
-    made = table("calls", *columns, *(f"floor {size:,}" for size in floors), title="Calls by operation")
-    names = sorted({name for o in outcomes for name in o.calls} | {n for f in floors.values() for n in f})
-    for name in names:
-        made.add_row(
-            name,
-            *(_count(o.calls.get(name, 0), o.throttled.get(name, 0)) for o in outcomes),
-            *(str(f.get(name, 0)) for f in floors.values()),
-        )
-    totals = [_count(o.total, sum(o.throttled.values())) for o in outcomes]
-    made.add_row("all (of them throttled)", *totals, *(str(sum(f.values())) for f in floors.values()))
+    """Calls by operation in one bucket, against the floor; in parentheses those that were throttled."""
+    bucket = _shared_bucket(outcomes)
+    shown = [outcome for outcome in outcomes if outcome.bucket == bucket]
+    made = table("operation", title=f"Calls by operation, Auto Scaling's bucket {bucket} (throttled)")
+    columns: list[tuple[Mapping[str, int], Mapping[str, int]]] = []
+    for outcome in shown:
+        made.add_column(f"{outcome.algorithm} {outcome.instances:,}")
+        columns.append((outcome.calls, outcome.throttled))
+        if outcome.algorithm == OURS:
+            made.add_column(f"floor {outcome.instances:,}")
+            columns.append((floor(group_sizes(outcome.instances)), {}))
+    for name in sorted({name for calls, _ in columns for name in calls}):
+        made.add_row(name, *(_count(calls.get(name, 0), slow.get(name, 0)) for calls, slow in columns))
+    made.add_row("all", *(_count(sum(calls.values()), sum(slow.values())) for calls, slow in columns))
     return made
 
 
@@ -128,7 +130,8 @@ def growth_table(outcomes: Sequence[Outcome]) -> Table:
         for small, large in pairs:
             first, last = small.named()[name], large.named()[name]
             times = growth((small.instances, first), (large.instances, last))
-            cells.append(f"{first / small.instances:.3f} to {last / large.instances:.3f} (x {times:.2f})")
+            each = f"{first / small.instances:.3f} to {last / large.instances:.3f} (x {times:.2f})"
+            cells.append(each if first else "none")
         made.add_row(text, *cells)
     return made
 
@@ -188,10 +191,15 @@ def _results(
             )
         else:
             yield f"{place}.most_that_the_buckets_admit", most_one_by_one(outcome.bucket)
+    yield from _growths(outcomes)
+
+
+def _growths(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, float]]:
     for small, large in _extremes(outcomes):
         for name in GROWING:
-            times = growth((small.instances, small.named()[name]), (large.instances, large.named()[name]))
-            yield f"growth.{small.algorithm}.{small.instances}-{large.instances}.{name}", times
+            if first := small.named()[name]:
+                times = growth((small.instances, first), (large.instances, large.named()[name]))
+                yield f"growth.{small.algorithm}.{small.instances}-{large.instances}.{name}", times
 
 
 def most_one_by_one(bucket: Bucket) -> int:
@@ -201,14 +209,18 @@ def most_one_by_one(bucket: Bucket) -> int:
 
 
 def _extremes(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Outcome]]:
-    """The smallest and the largest storm of each algorithm, in a bucket that has met both."""
+    """The smallest and the largest storm of each algorithm in one bucket, where they differ."""
+    bucket = _shared_bucket(outcomes) if outcomes else None
     for algorithm in (OURS, THEIRS):
-        own = [outcome for outcome in outcomes if outcome.algorithm == algorithm]
-        small, large = (pick((o.instances for o in own), default=0) for pick in (min, max))
-        shared = [o.bucket for o in own if o.instances == small]
-        pair = next(([o for o in own if o.bucket == b and o.instances in {small, large}] for b in shared), [])
-        if len(pair) == 2:
-            yield pair[0], pair[1]
+        own = [o for o in outcomes if o.algorithm == algorithm and o.bucket == bucket]
+        small, large = (pick(own, key=lambda o: o.instances, default=None) for pick in (min, max))
+        if small and large and small.instances < large.instances:
+            yield small, large
+
+
+def _shared_bucket(outcomes: Sequence[Outcome]) -> Bucket:
+    """The one in which most storms were met."""
+    return Counter(outcome.bucket for outcome in outcomes).most_common(1)[0][0]
 
 
 def _storm(outcome: Outcome) -> dict[str, Any]:
@@ -224,10 +236,6 @@ def _storm(outcome: Outcome) -> dict[str, Any]:
         "dollars": dollars(outcome.usage),
         "figures": outcome.named(),
     }
-
-
-def _short(outcome: Outcome) -> str:
-    return "ours" if outcome.algorithm == OURS else "theirs"
 
 
 def _count(calls: int, throttled: int) -> str:

@@ -54,7 +54,7 @@ def test_a_worker_goes_on_until_it_is_finished(workflow: Workflow, worker: str) 
         DONE,
     ]
     done = workflow.run(**{worker: answers})
-    assert done.status == "SUCCEEDED"
+    assert done.status == "SUCCEEDED", (done.error, done.told)
     again = 1 if worker == "PublishAlerts" else 0  # it also publishes the outcomes
     assert done.steps.count(worker) == 4 + again
     assert done.steps[-3:] == LAST

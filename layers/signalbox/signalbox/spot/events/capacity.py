@@ -7,7 +7,7 @@ taken ("Capacity Reservations" and "Capacity Blocks for ML", Amazon EC2 User Gui
 import msgspec
 
 from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import checked_action, checked_time, instance_id, read_detail
+from signalbox.spot.events.detail import checked_action, checked_time, instance_id, notice_of, read_detail
 from signalbox.spot.notices import Notice, Severity
 
 
@@ -20,15 +20,6 @@ def parse_capacity_warning(envelope: Envelope) -> tuple[Notice, ...]:
     """One notice with the deadline that the event names."""
     instance = instance_id(envelope, "instance-id")
     detail = read_detail(envelope, _Detail)
-    return (
-        Notice(
-            event_id=envelope.id,
-            account=envelope.account,
-            region=envelope.region,
-            instance=instance,
-            severity=Severity.INTERRUPTION,
-            instance_action=checked_action(detail.instance_action, "$.detail.instance-action"),
-            noticed_at=envelope.occurred_at,
-            deadline=checked_time(detail.instance_termination_time, "$.detail.instance-termination-time"),
-        ),
-    )
+    action = checked_action(detail.instance_action, "$.detail.instance-action")
+    deadline = checked_time(detail.instance_termination_time, "$.detail.instance-termination-time")
+    return (notice_of(envelope, instance, Severity.INTERRUPTION, instance_action=action, deadline=deadline),)

@@ -1,12 +1,14 @@
 """Reading an event's detail: strictly what is needed, with the place of what is wrong."""
 
 import re
+from typing import Any
 
 import msgspec
 
 from signalbox.clock import from_iso
 from signalbox.errors import RejectedError
 from signalbox.eventbridge import Envelope
+from signalbox.spot.notices import Notice, Severity
 
 INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 INSTANCE_ACTIONS = ("terminate", "stop", "hibernate")
@@ -70,3 +72,17 @@ def checked_time(value: str, where: str) -> float:
         return from_iso(value)
     except ValueError as error:
         raise RejectedError("malformed", where, f"expected an ISO-8601 time: {error}") from error
+
+
+def notice_of(envelope: Envelope, instance: str, severity: Severity, **fields: Any) -> Notice:
+    """The envelope's notice about the instance; where ``fields`` say nothing else, it is terminated and no
+    time is named."""
+    usual = {"event_id": envelope.id, "instance_action": "terminate", "deadline": None}
+    return Notice(
+        account=envelope.account,
+        region=envelope.region,
+        instance=instance,
+        severity=severity,
+        noticed_at=envelope.occurred_at,
+        **usual | fields,
+    )

@@ -10,7 +10,7 @@ import msgspec
 
 from signalbox.errors import RejectedError
 from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import INSTANCE_ID, checked_id, read_detail
+from signalbox.spot.events.detail import INSTANCE_ID, checked_id, notice_of, read_detail
 from signalbox.spot.notices import News, Notice, Severity, Withdrawal
 
 
@@ -46,14 +46,12 @@ def parse_scheduled_change(envelope: Envelope) -> tuple[News, ...]:
 
 
 def _notice(envelope: Envelope, detail: _Detail, instance: str, starts: float) -> Notice:
-    return Notice(
+    return notice_of(
+        envelope,
+        instance,
+        Severity.SCHEDULED,
         event_id=f"{detail.event_arn}#{starts:.0f}",  # pages, copies and languages of one change are one
-        account=envelope.account,
-        region=envelope.region,
-        instance=instance,
-        severity=Severity.SCHEDULED,
         instance_action="stop",
-        noticed_at=envelope.occurred_at,
         deadline=starts,
         cause=detail.event_arn,
     )

@@ -7,7 +7,7 @@ Source: "Spot Instance interruption notices", Amazon EC2 User Guide. Hibernation
 import msgspec
 
 from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import checked_action, instance_id, read_detail
+from signalbox.spot.events.detail import checked_action, instance_id, notice_of, read_detail
 from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
 
 
@@ -20,15 +20,5 @@ def parse_interruption(envelope: Envelope) -> tuple[Notice, ...]:
     instance = instance_id(envelope, "instance-id")
     action = checked_action(read_detail(envelope, _Detail).instance_action, "$.detail.instance-action")
     at = envelope.occurred_at
-    return (
-        Notice(
-            event_id=envelope.id,
-            account=envelope.account,
-            region=envelope.region,
-            instance=instance,
-            severity=Severity.INTERRUPTION,
-            instance_action=action,
-            noticed_at=at,
-            deadline=at if action == "hibernate" else at + NOTICE_SECONDS,
-        ),
-    )
+    deadline = at if action == "hibernate" else at + NOTICE_SECONDS
+    return (notice_of(envelope, instance, Severity.INTERRUPTION, instance_action=action, deadline=deadline),)

@@ -7,7 +7,7 @@ Source: "EC2 Instance-terminate Lifecycle Action", Amazon EC2 Auto Scaling User 
 import msgspec
 
 from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import instance_id, read_detail
+from signalbox.spot.events.detail import instance_id, notice_of, read_detail
 from signalbox.spot.notices import Hook, Notice, Severity
 
 
@@ -24,18 +24,5 @@ def parse_lifecycle_action(envelope: Envelope) -> tuple[Notice, ...]:
     detail = read_detail(envelope, _Detail)
     if detail.destination == "WarmPool":
         return ()
-    return (
-        Notice(
-            event_id=envelope.id,
-            account=envelope.account,
-            region=envelope.region,
-            instance=instance,
-            severity=Severity.LIFECYCLE,
-            instance_action="terminate",
-            noticed_at=envelope.occurred_at,
-            deadline=None,
-            hook=Hook(
-                detail.auto_scaling_group_name, detail.lifecycle_hook_name, detail.lifecycle_action_token
-            ),
-        ),
-    )
+    hook = Hook(detail.auto_scaling_group_name, detail.lifecycle_hook_name, detail.lifecycle_action_token)
+    return (notice_of(envelope, instance, Severity.LIFECYCLE, hook=hook),)
