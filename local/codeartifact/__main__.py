@@ -1,0 +1,5 @@
+"""`python -m local.codeartifact`"""
+
+from local.codeartifact.server import main
+
+main()
