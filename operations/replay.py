@@ -1,0 +1,140 @@
+"""The command `replay`: puts queues, judgement and a person's screen together."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from local.display import terminal
+from operations.letters import Terms, judge, judge_sweep
+from operations.queues import MoveTasks, Queue
+from operations.redriving import redrive
+from operations.replaying import go_through
+from operations.showing import done, letters_table, looked_at
+from operations.stacks import Stack
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_sqs import SQSClient
+
+    from operations.letters import Finding, Letter
+    from operations.redriving import Task
+    from operations.replaying import Deliver, Outcome
+
+QUEUES = {
+    "rule": "RuleDeadLetterQueue",
+    "intake": "IntakeDeadLetterQueue",
+    "sweep": "SweepDeadLetterQueue",
+}
+"""Each dead-letter queue's name in the template, without the domain's."""
+MOST = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked for: whose queue, which (a key of QUEUES), done or only shown, how much, since when."""
+
+    domain: str
+    queue: str
+    execute: bool
+    most: int
+    since: float
+
+    @property
+    def name(self) -> str:
+        """The queue's logical id."""
+        return f"{self.domain}{QUEUES[self.queue]}"
+
+
+def replay(request: Request, stack_name: str, cloudformation: CloudFormationClient, sqs: SQSClient) -> int:
+    """Shows or does it; returns 0, or 1 where something that was to be replayed was not."""
+    stack = Stack.find(cloudformation, stack_name)
+    queue = Queue(sqs, stack.queue_url(request.name))
+    intake = Queue(sqs, stack.queue_url(f"{request.domain}IntakeQueue"))
+    waiting = {
+        kind: Queue(sqs, stack.queue_url(f"{request.domain}{suffix}")).waiting()
+        for kind, suffix in QUEUES.items()
+    }
+    told = ", ".join(f"{kind} {count}" for kind, count in waiting.items())
+    print(f"Stack {stack.name} in {stack.region}. In the dead-letter queues: {told}.")
+    if request.queue == "intake" and request.execute:
+        return _redrive(MoveTasks(sqs, queue.arn()), request.name)
+    judged = _judge(request, stack)
+    outcome = _go_through(request, queue, judged, _deliver(request, intake), waiting[request.queue])
+    if outcome.seen:
+        terminal().print(letters_table(outcome, request.name, time.time()))
+    print("\n".join([*looked_at(outcome), *_ending(request, outcome)]))
+    return 0 if outcome.clean else 1
+
+
+def _judge(request: Request, stack: Stack) -> Callable[[Letter], Finding]:
+    if request.queue == "sweep":
+        return judge_sweep
+    oldest = stack.seconds(f"{request.domain}MaximumEventAgeSeconds")
+    return partial(judge, terms=Terms(time.time(), oldest, request.since))
+
+
+def _deliver(request: Request, intake: Queue) -> Deliver | None:
+    if not request.execute:
+        return None
+    return intake.send if request.queue == "rule" else _discard
+
+
+def _discard(letters: Sequence[Letter]) -> set[str]:
+    return {letter.id for letter in letters}
+
+
+def _go_through(
+    request: Request,
+    queue: Queue,
+    judged: Callable[[Letter], Finding],
+    deliver: Deliver | None,
+    waiting: int,
+) -> Outcome:
+    with _progress() as progress:
+        task = progress.add_task(f"Going through {request.name}", total=waiting)
+
+        def report(seen: int) -> None:
+            progress.update(task, completed=seen, total=max(seen, waiting))
+
+        return go_through(queue, judged, deliver, most=request.most, report=report)
+
+
+def _redrive(moves: MoveTasks, name: str) -> int:
+    with _progress() as progress:
+        shown = progress.add_task(f"SQS moves {name} back", total=None)
+
+        def report(task: Task) -> None:
+            progress.update(shown, completed=task.moved, total=task.to_move)
+
+        ended = redrive(moves, time.sleep, report)
+    print(f"SQS moved about {ended.moved} messages back: {ended.status}. {ended.reason}".rstrip())
+    return 0 if ended.status == "COMPLETED" else 1
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+
+
+def _ending(request: Request, outcome: Outcome) -> list[str]:
+    if not outcome.seen:
+        return []
+    if request.execute:
+        return done(outcome, "thrown away" if request.queue == "sweep" else "replayed")
+    lines = ["Nothing was changed. To do it, say the same again with --execute."]
+    if request.queue == "intake":
+        lines.append("Why the intake could not take them stands in its log: messages returned to the queue.")
+    return lines
