@@ -22,7 +22,6 @@ PIP_PLATFORM := --implementation cp --python-version 3.13 \
 	$(foreach tag,manylinux_2_28 manylinux_2_17 manylinux2014,--platform $(tag)_$(MACHINE))
 endif
 
-TARGET = $(ARTIFACTS_DIR)/python
 INSTALL := --no-deps --require-hashes --only-binary :all: --requirement requirements.txt
 
 .PHONY: install-wheels
@@ -38,7 +37,7 @@ install-wheels:
 		echo "The layer needs uv, or python3.13 with pip, on PATH. \`make build\` brings its own." >&2; exit 2; \
 	fi
 	@# Licences and METADATA stay: the former by their own terms, the latter for importlib.metadata.
-	@find "$(TARGET)" -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
+	@find "$(TARGET)" -type d -name tests -prune -exec rm -rf {} +
 	@find "$(TARGET)" -path '*.dist-info/*' -type f \( -name RECORD -o -name WHEEL -o -name INSTALLER \
 		-o -name REQUESTED -o -name top_level.txt -o -name entry_points.txt -o -name '*.json' \) -delete
 	@find "$(TARGET)" -type f \( -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name .lock \) -delete

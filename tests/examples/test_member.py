@@ -13,7 +13,10 @@ from tests.template.sources import as_list, attribute, mentions, resources, stat
 
 HUB = "111111111111"
 # What the functions do in the hub itself. Any other service is the estate's.
-OF_THE_HUB = {"dynamodb", "events", "kms", "lambda", "logs", "sns", "sqs", "states", "sts", "xray"}
+OF_THE_HUB = {
+    *("cloudwatch", "codedeploy", "dynamodb", "events", "kms", "lambda"),
+    *("logs", "sns", "sqs", "states", "sts", "xray"),
+}
 REQUESTED_REGION = {"StringEquals": {"aws:RequestedRegion": {"Ref": "Regions"}}}
 PINS = {"account": [{"Ref": "AWS::AccountId"}], "region": [{"Ref": "AWS::Region"}]}
 
@@ -27,12 +30,16 @@ def member_rules() -> dict[str, Node]:
 
 def hub_patterns() -> set[str]:
     """Of the rules that feed an intake queue, but for the accounts and Regions they name."""
-    rules = [
+    return {spelled(unpinned(rule["EventPattern"])) for rule in hub_rules()}
+
+
+def hub_rules() -> list[Node]:
+    """Those on the default bus, and those on the bus that members forward to."""
+    return [
         rule["Properties"]
         for rule in resources("AWS::Events::Rule").values()
         if any(mentions(target["Arn"], "SpotIntakeQueue") for target in rule["Properties"]["Targets"])
     ]
-    return {spelled(unpinned(rule["EventPattern"])) for rule in rules}
 
 
 def unpinned(pattern: Node) -> Node:
@@ -46,6 +53,20 @@ class TestEvents:
         ]
         assert len(hub_patterns()) >= 1
         assert sorted(forwarded) == sorted(hub_patterns())
+
+    def test_what_is_forwarded_is_taken_in_from_the_hubs_bus(self) -> None:
+        taken = [rule for rule in hub_rules() if rule.get("EventBusName") == {"Ref": "EventBus"}]
+        forwarded = [rule["Properties"] for rule in member_rules().values()]
+        assert [unpinned(r["EventPattern"]) for r in taken] == [
+            unpinned(r["EventPattern"]) for r in forwarded
+        ]
+
+    def test_the_hub_takes_the_same_external_ids(self) -> None:
+        ours = MEMBER.template["Parameters"]["ExternalId"]
+        hubs = template()["Parameters"]["SpotMemberExternalId"]
+        bounds = f"{{{ours['MinLength']},{ours['MaxLength']}}}"
+        assert hubs["AllowedPattern"] == "^$|" + ours["AllowedPattern"].replace("+$", f"{bounds}$")
+        assert ours["NoEcho"] is hubs["NoEcho"] is True
 
     @pytest.mark.parametrize("rule", member_rules().values(), ids=member_rules())
     def test_it_forwards_this_accounts_own_events_of_its_default_bus(self, rule: Node) -> None:

@@ -1,10 +1,15 @@
-"""boto3 clients, made when they are first needed and kept for the life of the execution environment."""
+"""botocore clients, made when they are first needed and kept for the life of the execution environment.
+
+Without boto3: a cold start would pay for its resources and transfers, which nothing here uses.
+"""
 
 from functools import cache
 from typing import Any
 
-import boto3
 from botocore.config import Config
+from botocore.session import Session
+
+from signalbox.aws.models import Models
 
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 10
@@ -15,15 +20,27 @@ ONCE = 1
 
 
 @cache
+def session() -> Session:
+    """What all clients share: the function's credentials, and the models that were read."""
+    shared = Session()
+    shared.register_component("data_loader", Models())
+    return shared
+
+
+@cache
 def client(service: str, region: str | None = None, *, attempts: int = SDK_ATTEMPTS) -> Any:
     """A client of the service in the region, the function's own by default.
 
-    `Any`, because boto3 makes its classes at run time; each adapter names the type it takes.
+    `Any`, because botocore makes its classes at run time; each adapter names the type it takes.
     """
-    config = Config(
+    return session().create_client(service, region, config=client_config(attempts))
+
+
+def client_config(attempts: int) -> Config:
+    """Short timeouts and few tries: what every client is made with."""
+    return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
     )
-    return boto3.client(service, region_name=region, config=config)  # type: ignore[call-overload]  # any service

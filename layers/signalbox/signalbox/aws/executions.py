@@ -17,6 +17,9 @@ class Executions:
 
     Starting the same name twice is harmless: AWS returns the one that runs, or answers
     ExecutionAlreadyExists, which counts as success (StartExecution, Step Functions API Reference).
+
+    An execution goes on with the trace of whoever starts it: Step Functions reads it from the header that the
+    traced SDK sends, and prefers that to its parameter ``traceHeader``.
     """
 
     def __init__(self, states: "SFNClient", state_machine_arn: str) -> None:
