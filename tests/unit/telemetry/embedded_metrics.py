@@ -64,6 +64,10 @@ SCHEMA = {
     },
 }
 """Of a line; that every name it speaks of is a member too is checked beside it."""
+NUMBER = {"type": "number"}
+VALUES = {"anyOf": [NUMBER, {"type": "array", "items": NUMBER, "minItems": 1, "maxItems": 100}]}
+"""What a metric's member may hold."""
+LARGEST_LINE = 1_048_576
 
 
 def metrics_in(output: str) -> list[dict[str, Any]]:
@@ -75,14 +79,21 @@ def metrics_in(output: str) -> list[dict[str, Any]]:
             for name in (name for names in directive["Dimensions"] for name in names):
                 assert isinstance(line[name], str), f"dimension {name} has no value"
             for metric in directive["Metrics"]:
-                assert isinstance(line[metric["Name"]], int | float), f"metric {metric['Name']} has no value"
+                jsonschema.validate(line[metric["Name"]], VALUES)
+    assert all(len(json.dumps(line)) <= LARGEST_LINE for line in lines)
     return lines
 
 
-def values_of(line: dict[str, Any]) -> dict[str, tuple[float, str]]:
-    """Metric → (value, unit) of one line."""
+def values_of(line: dict[str, Any]) -> dict[str, tuple[list[float], str]]:
+    """Metric → (values, unit) of one line."""
     [directive] = line["_aws"]["CloudWatchMetrics"]
-    return {metric["Name"]: (line[metric["Name"]], metric["Unit"]) for metric in directive["Metrics"]}
+    return {
+        metric["Name"]: (_listed(line[metric["Name"]]), metric["Unit"]) for metric in directive["Metrics"]
+    }
+
+
+def _listed(values: Any) -> list[float]:
+    return values if isinstance(values, list) else [values]
 
 
 def dimensions_of(line: dict[str, Any]) -> list[dict[str, str]]:

@@ -3,7 +3,12 @@
 The libraries behind it are named in this package alone, so that another can take their place.
 """
 
+import logging
+
 from aws_lambda_powertools import Logger, Tracer
+
+# Its own lines would lack the ids of a step; what it has to say of an error, the step says itself.
+logging.getLogger("aws_lambda_powertools").propagate = False
 
 logger = Logger()
 """Structured logs; the service name comes from POWERTOOLS_SERVICE_NAME."""
