@@ -165,6 +165,18 @@ class TestClassicLoadBalancers:
         with pytest.raises(NotFoundError, match="LoadBalancerNotFound"):
             AwsClassicLoadBalancing(estate.client("elb")).deregister("gone", instances[:1])
 
+    def test_a_load_balancer_says_who_is_in_service(
+        self, estate: GuardedEstate, instances: list[str]
+    ) -> None:
+        balancing = AwsClassicLoadBalancing(estate.client("elb"))
+        balancing.deregister(BALANCER, instances[50:51])
+        estate.ask("POST", "reset")
+        found = balancing.registered_states(BALANCER, instances[50:52])
+        assert found == {instances[50]: "OutOfService", instances[51]: "InService"}
+        assert estate.calls()["total"] == 1
+        with pytest.raises(NotFoundError):
+            balancing.registered_states("gone", instances[:1])
+
     def test_one_that_was_never_registered_is_told_apart(
         self, estate: GuardedEstate, instances: list[str]
     ) -> None:
@@ -210,6 +222,7 @@ def test_the_evidence_sees_container_instances(estate: GuardedEstate, instances:
         AwsLoadBalancing(estate.client("elbv2")),
         AwsRunCommand(estate.client("ssm")),
         containers(estate),
+        AwsClassicLoadBalancing(estate.client("elb")).registered_states,
     )
     [found] = evidence.container_instances(CLUSTER, instances[:1])
     assert found.instance == instances[0]

@@ -1,15 +1,20 @@
 """The estate through boto3, on moto behind its guard: AWS's caps and errors hold. The fake of the unit tests
 is held to the same reading."""
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 import pytest
+from moto.ssm.models import ssm_backends
 
+from local.settings import ACCOUNT, REGION
 from signalbox.errors import NotFoundError, RefusedError, ThrottledError, UnavailableError
-from signalbox.spot.aws_drains import AwsContainerInstances
+from signalbox.spot.aws_drains import AwsClassicLoadBalancing, AwsContainerInstances
 from signalbox.spot.aws_estate import (
+    CLOCK_SLACK_SECONDS,
     AwsAutoScaling,
     AwsEstate,
     AwsEvidence,
@@ -17,10 +22,10 @@ from signalbox.spot.aws_estate import (
     AwsLoadBalancing,
     AwsRunCommand,
 )
-from signalbox.spot.estate import EstateReader, Group, Instance
+from signalbox.spot.estate import EstateReader, Group, Instance, TargetGroup
 from signalbox.spot.performers import InvalidInstancesError
 from tests.local.guarded_estate import Fleet, GuardedEstate, guarded_estate
-from tests.unit.spot.doubles import FakeEstate
+from tests.unit.spot.doubles import FakeEstate, target_group
 
 pytestmark = [
     pytest.mark.embedded,
@@ -53,6 +58,11 @@ def fleet(estate: GuardedEstate) -> Fleet:
     estate.client("autoscaling").suspend_processes(
         AutoScalingGroupName="web", ScalingProcesses=["AZRebalance"]
     )
+    balancing = estate.client("elbv2")
+    vpc = balancing.describe_target_groups(Names=["web"])["TargetGroups"][0]["VpcId"]
+    balancing.create_target_group(Name="flows", Protocol="TCP", Port=7, VpcId=vpc, TargetType="ip")
+    for number in range(40):
+        balancing.create_target_group(Name=f"many{number}", Protocol="HTTP", Port=80, VpcId=vpc)
     ssm = estate.client("ssm")
     for number in range(12):
         ssm.put_parameter(Name=f"/signalbox/spot/g{number}/commands", Value=f"v{number}", Type="String")
@@ -72,6 +82,7 @@ def aws_estate(estate: GuardedEstate) -> AwsEstate:
         AwsInstances(estate.client("ec2")),
         AwsAutoScaling(estate.client("autoscaling")),
         estate.client("ssm"),
+        AwsLoadBalancing(estate.client("elbv2")).target_groups,
     )
 
 
@@ -100,6 +111,10 @@ def fake_estate(fleet: Fleet) -> FakeEstate:
             )
         ],
     )
+    fake.all_target_groups = [
+        TargetGroup(arn=fleet.target_group, name="web"),
+        TargetGroup(arn=target_group("flows"), name="flows", protocol="TCP", target_type="ip"),
+    ]
     fake.all_parameters = {f"/signalbox/spot/g{n}/commands": f"v{n}" for n in range(12)}
     return fake
 
@@ -134,6 +149,15 @@ class TestReading:
         assert reader.parameters(names) == {f"/signalbox/spot/g{n}/commands": f"v{n}" for n in range(12)}
         assert reader.parameters([]) == {}
 
+    def test_only_target_groups_that_exist_by_name_or_arn(self, reader: EstateReader, fleet: Fleet) -> None:
+        gone = fleet.target_group.replace("/web/", "/gone/")
+        found = reader.target_groups(["web", fleet.target_group, "flows", "gone", gone])
+        assert found.keys() == {"web", fleet.target_group, "flows"}
+        assert found["web"] == found[fleet.target_group]
+        assert (found["web"].arn, found["web"].protocol) == (fleet.target_group, "HTTP")
+        assert (found["flows"].protocol, found["flows"].target_type) == ("TCP", "ip")
+        assert reader.target_groups([]) == {}
+
     def test_nothing_to_look_at(self, reader: EstateReader) -> None:
         snapshot = reader.snapshot([])
         assert (snapshot.instances, snapshot.groups) == ({}, {})
@@ -142,17 +166,32 @@ class TestReading:
 class TestCalls:
     """How often AWS is called, exactly."""
 
-    def test_a_snapshot_of_seventy_takes_four_calls(self, estate: GuardedEstate, fleet: Fleet) -> None:
+    def test_a_snapshot_of_seventy_takes_two_calls(self, estate: GuardedEstate, fleet: Fleet) -> None:
         aws_estate(estate).snapshot(fleet.instances)
         assert estate.calls()["calls"] == {
-            "autoscaling:DescribeAutoScalingInstances": 2,  # 50 ids a call
             "ec2:DescribeTags": 1,  # 200 ids a filter
             "autoscaling:DescribeAutoScalingGroups": 1,
         }
 
+    def test_forty_target_groups_take_two_calls_and_none_for_some_seconds(
+        self, estate: GuardedEstate, fleet: Fleet
+    ) -> None:
+        reader = aws_estate(estate)
+        for _ in range(2):
+            assert len(reader.target_groups([f"many{n}" for n in range(40)])) == 40
+            assert estate.calls()["calls"] == {"elasticloadbalancing:DescribeTargetGroups": 2}
+
+    def test_a_target_group_that_is_gone_is_found_by_halving(
+        self, estate: GuardedEstate, fleet: Fleet
+    ) -> None:
+        names = [*(f"many{n}" for n in range(19)), "gone"]
+        assert len(aws_estate(estate).target_groups(names)) == 19
+        assert estate.calls()["calls"]["elasticloadbalancing:DescribeTargetGroups"] <= 11
+
     def test_nothing_asked_is_no_call(self, estate: GuardedEstate) -> None:
         aws_estate(estate).snapshot([])
         aws_estate(estate).parameters([])
+        aws_estate(estate).target_groups([])
         assert estate.calls()["total"] == 0
 
     def test_twelve_parameters_take_two_calls(self, estate: GuardedEstate) -> None:
@@ -196,19 +235,66 @@ class TestDraining:
             AwsLoadBalancing(estate.client("elbv2")).deregister(gone, fleet.instances[:1])
 
 
+def since() -> float:
+    return time.time()
+
+
+@contextmanager
+def invocation(command_id: str, instance: str, status: str) -> Iterator[None]:
+    """How the command stands on one instance, for a while."""
+    command = ssm_backends[ACCOUNT][REGION].get_command_by_id(command_id)
+    [found] = [each for each in command.invocations if each["InstanceId"] == instance]
+    before = found["Status"]
+    found["Status"] = status
+    yield
+    found["Status"] = before
+
+
 class TestCommands:
     def send(self, estate: GuardedEstate, instances: list[str], comment: str) -> str:
         return AwsRunCommand(estate.client("ssm")).send(
             DOCUMENT, instances, {"Commands": ["true"]}, delivery_timeout=30, comment=comment
         )
 
-    def test_a_command_reaches_fifty_and_its_states_are_paged(
+    def test_commands_that_went_well_are_read_in_one_call(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        members = estate.members(fleet)[:51]
+        sent = {self.send(estate, members[:50], "fifty"), self.send(estate, members[50:], "one")}
+        self.send(estate, members[:1], "nobody asks for this one")
+        estate.ask("POST", "reset")
+        states = AwsRunCommand(estate.client("ssm")).invocation_states(DOCUMENT, sent, since(), each=True)
+        assert states == dict.fromkeys(members, "Success")
+        assert estate.calls()["calls"] == {"ssm:ListCommands": 1}
+
+    @pytest.mark.parametrize(
+        ("each", "told"), [(False, ["InProgress"] * 3), (True, ["Success", "InProgress", "Success"])]
+    )
+    def test_a_command_that_is_not_over_is_read_by_instance_only_when_it_matters(
+        self, estate: GuardedEstate, fleet: Fleet, *, each: bool, told: list[str]
+    ) -> None:
+        members = sorted(estate.members(fleet)[:3])
+        sent = self.send(estate, members, "slow")
+        with invocation(sent, members[1], "InProgress"):
+            states = AwsRunCommand(estate.client("ssm")).invocation_states(
+                DOCUMENT, {sent}, since(), each=each
+            )
+        assert [states[instance] for instance in members] == told
+
+    def test_a_command_that_failed_somewhere_is_read_by_instance(
         self, estate: GuardedEstate, fleet: Fleet
     ) -> None:
-        members = estate.members(fleet)[:50]
-        command = self.send(estate, members, "fifty")
+        members = estate.members(fleet)[:3]
+        sent = self.send(estate, members, "bad")
+        with invocation(sent, members[0], "Failed"):
+            states = AwsRunCommand(estate.client("ssm")).invocation_states(
+                DOCUMENT, {sent}, since(), each=False
+            )
+        assert states == dict.fromkeys(members, "Success") | {members[0]: "Failed"}
+
+    def test_commands_sent_before_are_not_read(self, estate: GuardedEstate, fleet: Fleet) -> None:
+        sent = self.send(estate, estate.members(fleet)[:1], "early")
+        later = since() + 2 * CLOCK_SLACK_SECONDS
         run_command = AwsRunCommand(estate.client("ssm"))
-        assert run_command.invocation_states(command) == dict.fromkeys(members, "Success")
+        assert run_command.invocation_states(DOCUMENT, {sent}, later, each=True) == {}
 
     def test_what_was_sent_is_found_by_its_comment_alone(self, estate: GuardedEstate, fleet: Fleet) -> None:
         members = estate.members(fleet)[:3]
@@ -230,6 +316,7 @@ CALLS: dict[str, Callable[[GuardedEstate, Fleet], Any]] = {
     "elasticloadbalancing:DeregisterTargets": lambda e, f: AwsLoadBalancing(e.client("elbv2")).deregister(
         f.target_group, ["i-0000000000000dead"]
     ),
+    "elasticloadbalancing:DescribeTargetGroups": lambda e, f: aws_estate(e).target_groups(["web"]),
     "ssm:GetParameters": lambda e, f: aws_estate(e).parameters(["/signalbox/spot/g0/commands"]),
 }
 
@@ -264,6 +351,7 @@ def test_the_evidence_reads_groups_and_targets(estate: GuardedEstate, fleet: Fle
         AwsLoadBalancing(estate.client("elbv2")),
         AwsRunCommand(estate.client("ssm")),
         AwsContainerInstances(estate.client("ecs")),
+        AwsClassicLoadBalancing(estate.client("elb")).registered_states,
     )
     member = estate.members(fleet)[0]
     assert member in evidence.groups(["web"])["web"].members

@@ -222,8 +222,45 @@ class TestPlans:
     def test_a_plan_is_settled(self, ledger: Ledger) -> None:
         ledger.commit_plan(WINDOW, a_plan(), [])
         settled = {"outcomes": {"handled": 2}, "settled_at": NOW}
-        ledger.settle_plan(WINDOW, settled)
+        assert ledger.settle_plan(WINDOW, settled)
         assert ledger.plan(WINDOW) == a_plan(settled=settled)
+
+    def test_the_first_to_settle_it_decides(self, ledger: Ledger) -> None:
+        ledger.commit_plan(WINDOW, a_plan(), [])
+        assert ledger.settle_plan(WINDOW, {"outcomes": {"handled": 2}})
+        assert not ledger.settle_plan(WINDOW, {"outcomes": {"handled": 3}})
+        assert ledger.plan(WINDOW) == a_plan(settled={"outcomes": {"handled": 2}})
+
+
+class TestSweeping:
+    def window(self, number: int) -> Window:
+        return Window("spot", "123456789012", "us-east-1", number)
+
+    def test_unfinished_is_what_is_neither_settled_nor_given_up(self, ledger: Ledger) -> None:
+        windows = [self.window(number) for number in range(1, 61)]  # more than one call's keys
+        for number in (1, 2, 60):
+            ledger.commit_plan(self.window(number), a_plan(), [])
+        for number in (2, 60):
+            ledger.settle_plan(self.window(number), {"outcomes": {}})
+        ledger.give_up(self.window(3))
+        finished = {self.window(number) for number in (2, 3, 60)}
+        assert ledger.unfinished(windows) == set(windows) - finished
+        assert ledger.unfinished([self.window(2)]) == set()
+
+    def test_a_window_is_given_up_once(self, ledger: Ledger) -> None:
+        assert ledger.give_up(WINDOW)
+        assert not ledger.give_up(WINDOW)
+        assert ledger.give_up(NEXT)
+
+    def test_what_is_swept_never_goes_back_and_outlives_the_next_window(self, ledger: Ledger) -> None:
+        ledger.open_next(KEY, None, NOW)
+        seen = []
+        for number in (3, 2):
+            ledger.note_swept(KEY, number)
+            seen.append(ledger.pointer(KEY))
+        ledger.open_next(KEY, ledger.pointer(KEY), NOW)
+        seen.append(ledger.pointer(KEY))
+        assert [pointer.swept for pointer in seen if pointer] == [3, 3, 3]
 
 
 class TestRecords:
@@ -275,7 +312,8 @@ class TestRejections:
 class TestDeferrals:
     def deferral(self, name: str, due_at: float, domain: str = "spot") -> Deferral:
         key = WindowKey(domain, "123456789012", "us-east-1")
-        return Deferral(key=key, id=name, due_at=due_at, entry={"instance": name, "n": 1.5})
+        entry = {"instance": name, "n": 1.5}
+        return Deferral(key=key, id=name, due_at=due_at, entry=entry, kind="late-look")
 
     def test_they_come_back_the_earliest_due_first(self, ledger: Ledger) -> None:
         late, soon = self.deferral("a", NOW + 50.5), self.deferral("b", NOW + 20)

@@ -20,7 +20,7 @@ from tests.template.test_rules import ACCOUNT, REGION, admits
 
 FILES = sorted(p for p in (ROOT / "events" / "spot").glob("*.json") if not p.name.endswith(".schema.json"))
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
-SCOPE = Scope(frozenset({ACCOUNT}), frozenset({REGION}), maximum_age=900.0)
+SCOPE = Scope(frozenset({(ACCOUNT, REGION)}), maximum_age=900.0)
 INSTANCE = "i-0123456789abcdef0"
 ARN = f"arn:aws:ec2:{REGION}:{ACCOUNT}:instance/{INSTANCE}"
 

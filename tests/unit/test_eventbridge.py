@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from signalbox.clock import iso
 from signalbox.errors import RejectedError
-from signalbox.eventbridge import FUTURE_TOLERANCE_SECONDS, Envelope, check_scope, parse_envelope
+from signalbox.eventbridge import FUTURE_TOLERANCE_SECONDS, Envelope, Scope, check_scope, parse_envelope
 from tests.unit.spot.doubles import ACCOUNT, NOON, REGION, SCOPE, body, instance_id, json_values, warning
 
 EVENT = warning(instance_id(1))
+MEMBER = "444455556666"
 READ_FIELDS = ("id", "source", "detail-type", "account", "region", "time", "detail")
 
 
@@ -163,3 +164,14 @@ def test_an_event_just_within_the_limits_is_taken(age: float) -> None:
 @pytest.mark.parametrize("age", [-FUTURE_TOLERANCE_SECONDS - 1, SCOPE.maximum_age + 1])
 def test_an_event_just_beyond_them_is_not(age: float) -> None:
     scope_code(warning(instance_id(1), at=NOON - age))
+
+
+def test_each_account_has_its_own_regions() -> None:
+    """Some only in another one than the hub's own."""
+    scope = Scope(frozenset({(ACCOUNT, REGION), (ACCOUNT, "eu-west-1"), (MEMBER, "eu-west-1")}), 900.0)
+    for account, region in scope.places:
+        check_scope(parse_envelope(body(EVENT | {"account": account, "region": region})), scope, NOON)
+    with pytest.raises(RejectedError) as caught:
+        check_scope(parse_envelope(body(EVENT | {"account": MEMBER, "region": REGION})), scope, NOON)
+    assert (caught.value.code, caught.value.where) == ("foreign-region", "$.region")
+    assert caught.value.what == f"region {REGION!r} of account {MEMBER} is not one of: eu-west-1"

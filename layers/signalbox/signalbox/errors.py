@@ -57,6 +57,12 @@ class AccessDeniedError(RefusedError):
     code = "access-denied"
 
 
+class MemberClosedError(AccessDeniedError):
+    """Another account or Region does not let this program in. The message says which, and what to do."""
+
+    code = "member-closed"
+
+
 class NotFoundError(RefusedError):
     """The resource that the call names does not exist."""
 

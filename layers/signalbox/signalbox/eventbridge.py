@@ -38,11 +38,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
         return from_iso(self.time)
 
 
-class Scope(msgspec.Struct, frozen=True):
-    """Whose events are taken: accounts and regions, and how old they may be (seconds)."""
+type Place = tuple[str, str]
+"""An account and a Region."""
 
-    accounts: frozenset[str]
-    regions: frozenset[str]
+
+class Scope(msgspec.Struct, frozen=True):
+    """Whose events are taken, each account's in its own Regions, and how old they may be (seconds)."""
+
+    places: frozenset[Place]
     maximum_age: float
 
 
@@ -75,16 +78,15 @@ def check_scope(envelope: Envelope, scope: Scope, now: float) -> None:
     Raises:
         RejectedError: ``foreign-account``, ``foreign-region``, ``from-future`` or ``stale``.
     """
-    if envelope.account not in scope.accounts:
-        allowed = ", ".join(sorted(scope.accounts))
+    regions = {region for account, region in scope.places if account == envelope.account}
+    if not regions:
+        allowed = ", ".join(sorted({account for account, _ in scope.places}))
         raise RejectedError(
             "foreign-account", "$.account", f"account {envelope.account!r} is not one of: {allowed}"
         )
-    if envelope.region not in scope.regions:
-        allowed = ", ".join(sorted(scope.regions))
-        raise RejectedError(
-            "foreign-region", "$.region", f"region {envelope.region!r} is not one of: {allowed}"
-        )
+    if envelope.region not in regions:
+        what = f"region {envelope.region!r} of account {envelope.account} is not one of: "
+        raise RejectedError("foreign-region", "$.region", what + ", ".join(sorted(regions)))
     age = now - envelope.occurred_at
     if age < -FUTURE_TOLERANCE_SECONDS:
         raise RejectedError("from-future", "$.time", f"{envelope.time} lies {-age:.0f} s in the future")

@@ -4,24 +4,33 @@ import ast
 import importlib.util
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import boto3
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 
 import signalbox.telemetry  # noqa: F401 - while sockets are on: the X-Ray SDK opens one, and never connects it
-from signalbox.aws.clients import client
+from signalbox.aws.clients import client, session
+from signalbox.aws.estates import ESTATES_KEPT, Home, Member
 from signalbox.clock import iso
-from signalbox.errors import InvariantError
+from signalbox.deployment.checking import Candidate, Hook, Verdict
+from signalbox.deployment.probing import PROBE
+from signalbox.errors import AccessDeniedError, InvariantError
+from signalbox.ledger.actions import Progress
+from signalbox.ledger.deferrals import Deferral
 from signalbox.ledger.memory import MemoryLedger
+from signalbox.ledger.sweeping import Sweep
 from signalbox.ledger.windows import Segment, Windows
+from signalbox.spot.alerts import Survivor
 from signalbox.spot.closing import SettleWindow
 from signalbox.spot.hooks import KeepHooks
 from signalbox.spot.intake import AdmitEvents
+from signalbox.spot.late_look import Found
 from signalbox.spot.planning import Policy
 from signalbox.spot.verification import VerifyWindow
 from signalbox.spot.window import PlanWindow
@@ -47,6 +56,11 @@ FUNCTIONS = resources("AWS::Serverless::Function")
 HANDLERS = {
     name: ROOT / function["Properties"]["CodeUri"] / "handler.py" for name, function in FUNCTIONS.items()
 }
+USERS_OF_LEDGER = [
+    name
+    for name, function in FUNCTIONS.items()
+    if "LEDGER_TABLE" in function["Properties"]["Environment"]["Variables"]
+]
 LONGEST = 40  # lines that are not blank
 SET_BY_LAMBDA = {
     "AWS_REGION": REGION,
@@ -69,9 +83,13 @@ def load(name: str) -> ModuleType:
 
 def value_of(node: Any) -> str:
     """What an environment variable of the template comes to in a stack that is deployed with its defaults."""
+    if isinstance(node, dict) and "Fn::Join" in node:
+        return value_of(node["Fn::Join"][1])
     if isinstance(node, dict) and "Ref" in node:
         parameter = template()["Parameters"].get(node["Ref"])
         return str(parameter["Default"]) if parameter else f"{node['Ref']}-in-the-stack"
+    if isinstance(node, dict) and "Fn::GetAtt" in node:
+        return ".".join(node["Fn::GetAtt"])
     return str(node["Fn::Sub"] if isinstance(node, dict) else node)
 
 
@@ -81,13 +99,24 @@ def environment_of(name: str) -> dict[str, str]:
     return {str(key): value_of(node) for key, node in {**shared, **own}.items()} | SET_BY_LAMBDA
 
 
+def reaches_estates(name: str) -> bool:
+    """Whether a function reads or changes the estate of the window that it is called for."""
+    estates = "SPOT_ESTATE_ROLE_ARN" in FUNCTIONS[name]["Properties"]["Environment"]["Variables"]
+    return estates and name != "SpotSweepWindowsFunction"  # called for none, it looks at many
+
+
+def estate_of(name: str) -> tuple[Home, ...]:
+    """What a function's use case is made for."""
+    return (Home(),) if reaches_estates(name) else ()
+
+
 def test_every_folder_is_a_function_of_the_template() -> None:
     assert sorted(HANDLERS.values()) == sorted((ROOT / "functions").glob("*/*.py"))
 
 
 IMPORT_ALL = """
 import importlib.util, os, socket
-import boto3
+import signalbox.aws.clients
 
 def refuse(*args, **kwargs):
     raise AssertionError("a client or a connection at import time")
@@ -95,7 +124,7 @@ def refuse(*args, **kwargs):
 assert not set(os.environ) - {"LC_CTYPE"}, sorted(os.environ)
 for name in ("connect", "connect_ex", "send", "sendall", "sendto"):  # the X-Ray SDK opens one, unconnected
     setattr(socket.socket, name, refuse)
-boto3.client = boto3.resource = boto3.Session = refuse
+signalbox.aws.clients.Session = refuse
 for path in sys.argv[1:]:
     spec = importlib.util.spec_from_file_location("handler", path)
     module = importlib.util.module_from_spec(spec)
@@ -118,6 +147,27 @@ def test_importing_needs_no_environment_no_client_and_no_network() -> None:
     assert done.returncode == 0, done.stderr
 
 
+INIT = """
+import gc, handler
+wired = handler.use_case.cache_info()
+print(wired.currsize, gc.isenabled())
+"""
+
+
+@pytest.mark.parametrize("name", HANDLERS)
+def test_a_function_is_wired_before_its_first_event(name: str) -> None:
+    paths = [str(HANDLERS[name].parent), str(ROOT / "layers" / "signalbox"), *sys.path]
+    done = subprocess.run(  # noqa: S603 - this interpreter, the code above
+        [sys.executable, "-I", "-c", f"import sys; sys.path[:] = {paths!r}\n{INIT}"],
+        env=environment_of(name) | {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "LAMBDA_TASK_ROOT": "/"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == ["1", "True"], done.stderr
+
+
 @pytest.mark.parametrize("path", HANDLERS.values(), ids=HANDLERS)
 def test_a_handler_is_short_and_decides_nothing(path: Path) -> None:
     text = path.read_text()
@@ -125,13 +175,32 @@ def test_a_handler_is_short_and_decides_nothing(path: Path) -> None:
     assert not any(isinstance(node, ast.Try) for node in ast.walk(ast.parse(text)))
 
 
+@pytest.mark.parametrize("name", HANDLERS)
+def test_a_step_has_the_name_of_its_function(name: str) -> None:
+    """Logs and traces say `stage`; the state machine and the template say the same."""
+    [handler] = [
+        node
+        for node in ast.parse(HANDLERS[name].read_text()).body
+        if isinstance(node, ast.FunctionDef) and node.name == "lambda_handler"
+    ]
+    [decorator] = [ast.unparse(node) for node in handler.decorator_list]
+    domain, _, step = HANDLERS[name].parent.name.partition("_")
+    stage = "".join(part.capitalize() for part in step.split("_"))
+    assert decorator == f"step('{domain}', '{stage}')"
+
+
 @pytest.fixture
 def only_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
     """Takes the process's environment away and gives it another; clients are made anew."""
-    client.cache_clear()
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it remembers the environment of an earlier test
+    forget_clients()
     yield lambda environment: monkeypatch.setattr("os.environ", environment)
+    forget_clients()
+
+
+def forget_clients() -> None:
+    """The session remembers the environment that it was made in."""
     client.cache_clear()
+    session.cache_clear()
 
 
 @pytest.mark.parametrize("name", HANDLERS)
@@ -140,17 +209,42 @@ def test_a_function_is_wired_from_what_the_template_tells_it(
 ) -> None:
     module = load(name)
     only_environment(environment_of(name))
-    assert module.use_case() is module.use_case()
+    assert module.use_case(*estate_of(name)) is module.use_case(*estate_of(name))
 
 
-@pytest.mark.parametrize("name", HANDLERS)
+@pytest.mark.parametrize("name", USERS_OF_LEDGER)
 def test_a_function_that_is_told_nothing_says_what_it_lacks(
     name: str, only_environment: Callable[[dict[str, str]], None]
 ) -> None:
     module = load(name)
     only_environment(dict(SET_BY_LAMBDA))
     with pytest.raises(InvariantError, match="`LEDGER_TABLE`"):
-        module.use_case()
+        module.use_case(*estate_of(name))
+
+
+@pytest.mark.parametrize("name", [name for name in HANDLERS if reaches_estates(name)])
+def test_a_function_has_clients_for_each_account_and_region(
+    name: str, only_environment: Callable[[dict[str, str]], None]
+) -> None:
+    """Only of so many windows: a function lives for hours, and a member's clients are of one window."""
+    module = load(name)
+    only_environment(environment_of(name))
+    home = module.use_case(Home())
+    members = [module.use_case(member(number)) for number in range(ESTATES_KEPT)]
+    assert len({id(each) for each in (home, *members)}) == ESTATES_KEPT + 1
+    assert module.use_case(member(ESTATES_KEPT - 1)) is members[-1]
+    assert module.use_case.cache_info().currsize == ESTATES_KEPT
+
+
+def member(number: int) -> Member:
+    """Another account, for the window of that number."""
+    return Member(
+        account="444455556666",
+        region=REGION,
+        role_arn="arn:aws:iam::444455556666:role/signalbox-spot-estate",
+        external_id="0123456789abcdef",
+        session_name=f"signalbox.{window(number).execution_name}",
+    )
 
 
 class Context:
@@ -168,8 +262,53 @@ class Context:
 
 def handle(name: str, use_case: object, event: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:
     module = load(name)
-    monkeypatch.setattr(module, "use_case", lambda: use_case)
+    monkeypatch.setattr(module, "use_case", lambda *_: use_case)
+    monkeypatch.setattr("os.environ", environment_of(name))
     return module.lambda_handler(event, Context())
+
+
+class Untouched:
+    """A use case that nobody may use."""
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"a probe must not use {name}")
+
+
+class Table:
+    """A ledger that has no such row, or does not answer."""
+
+    def __init__(self) -> None:
+        self.error = "ConditionalCheckFailedException"
+        self.asked: list[dict[str, Any]] = []
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        self.asked.append(arguments)
+        raise ClientError({"Error": {"Code": self.error}}, "UpdateItem")
+
+
+@pytest.mark.parametrize("name", USERS_OF_LEDGER)
+def test_a_probe_asks_the_ledger_and_nothing_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = Table()
+    monkeypatch.setattr("signalbox.deployment.probing.client", lambda service: table)
+    answer = handle(name, Untouched(), {PROBE: "d-1"}, monkeypatch)
+    assert (answer[PROBE], answer["reached"]) == ("d-1", ["ledger"])
+    [asked] = table.asked
+    assert asked["TableName"] == environment_of(name)["LEDGER_TABLE"]
+    assert asked["ConditionExpression"] == "attribute_exists(pk)"
+    table.error = "AccessDeniedException"
+    with pytest.raises(AccessDeniedError):
+        handle(name, Untouched(), {PROBE: "d-1"}, monkeypatch)
+
+
+def test_a_check_answers_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Check:
+        def check(self, hook: Hook) -> Verdict:
+            assert hook == Hook("d-1", "hook-1")
+            return Verdict(Candidate("plan", "8"), "refused: it failed")
+
+    event = {"DeploymentId": "d-1", "LifecycleEventHookExecutionId": "hook-1"}
+    answer = handle("DeploymentCheckVersionFunction", Check(), event, monkeypatch)
+    assert answer == {"healthy": False, "reason": "refused: it failed"}
 
 
 TASK = {"window": msgspec.to_builtins(window())}
@@ -226,11 +365,11 @@ def test_planning_answers_with_the_plan_and_its_summary(monkeypatch: pytest.Monk
 )
 def test_a_worker_answers_with_its_progress(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Worker:
-        def work(self, *_: object) -> dict[str, Any]:
-            return {"succeeded": 3, "unfinished": True}
+        def work(self, *_: object) -> Progress:
+            return Progress(succeeded=3, unfinished=True)
 
     answer = handle(name, Worker(), {**TASK, "plan": PLAN}, monkeypatch)
-    assert answer == {"succeeded": 3, "unfinished": True}
+    assert answer == {"succeeded": 3, "failed": 0, "skipped": 0, "unfinished": True, "next_due": None}
 
 
 class Heartbeats:
@@ -251,7 +390,7 @@ def test_a_look_answers_whether_to_look_again(monkeypatch: pytest.MonkeyPatch) -
 def test_settling_answers_with_the_outcomes(monkeypatch: pytest.MonkeyPatch) -> None:
     stack = Stack()
     stack.plan().plan(window())
-    settle = SettleWindow(stack.ledger, stack.clock)
+    settle = SettleWindow(stack.ledger, stack.clock, late_look=900.0)
     event = {**TASK, "plan": PLAN, "errors": [{"branch": "SendCommands", "error": {}}]}
     answer = handle("SpotSettleWindowFunction", settle, event, monkeypatch)
     assert answer == {
@@ -261,20 +400,31 @@ def test_settling_answers_with_the_outcomes(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_sweeping_answers_with_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Sweeper:
-        def sweep(self, domain: str) -> Any:
-            from signalbox.ledger.sweeping import Sweep  # noqa: PLC0415 - beside its only use
+    ledger = MemoryLedger()
+    past, future = (
+        Deferral(key=window().key, id=id_, due_at=due_at, entry={})
+        for id_, due_at in (("past", NOON), ("future", time.time() + 3_600))
+    )
+    for deferral in (past, future):
+        ledger.defer(deferral)
+    gone = Survivor(instance=instance_id(0), group="web", left_by="detach", left_at=NOON, deadline=NOON)
 
+    class Sweeper:
+        def sweep(self, domain: str) -> Sweep:
             assert domain == "spot"
             return Sweep(restarted=(window(1), window(2)), given_up=(window(3),))
 
     class Deferred:
-        def admit(self, domain: str) -> int:
-            assert domain == "spot"
-            return 4
+        def admit(self, deferrals: list[Deferral]) -> int:
+            return len(deferrals)
 
-    answer = handle("SpotSweepWindowsFunction", (Sweeper(), Deferred()), {}, monkeypatch)
-    assert answer == {"admitted": 4, "restarted": 2, "given_up": 1}
+    class Late:
+        def look(self, deferrals: list[Deferral]) -> list[Found]:
+            assert deferrals == [past]
+            return [Found(window=window(), survivors=(gone, gone))]
+
+    answer = handle("SpotSweepWindowsFunction", (ledger, Deferred(), Sweeper(), Late()), {}, monkeypatch)
+    assert answer == {"admitted": 1, "restarted": 2, "given_up": 1, "found_running": 2}
 
 
 def test_an_input_that_no_state_machine_of_ours_sends_fails_loudly(monkeypatch: pytest.MonkeyPatch) -> None:

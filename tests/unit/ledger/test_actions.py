@@ -1,6 +1,8 @@
 """The worker: each action in its own time, none blocking another."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -88,6 +90,23 @@ def test_working_again_does_nothing_and_reports_the_same() -> None:
     first = shop.work({"detach": script})
     assert first == Progress(succeeded=1, failed=1) == shop.work({"detach": script})
     assert len(script.seen) == 2
+
+
+def test_a_pool_works_side_by_side_and_one_failure_is_its_own() -> None:
+    shop = Shop(*(action(number=n) for n in range(3)))
+    together = Barrier(3)
+
+    class Together:
+        def perform(self, action: Action) -> Result:
+            together.wait(timeout=10)  # one after the other would never get past it
+            if action.id.endswith("#00001"):
+                raise RefusedError("no")
+            return DONE
+
+    with ThreadPoolExecutor(3) as pool:
+        worker = Worker(shop.ledger, {"detach": Together()}, shop.clock, shop.sleep, shop.note, pool.map)
+        assert worker.work(window(), PLAN, "one", UNTIL) == Progress(succeeded=2, failed=1)
+    assert [id_ for id_, _, _ in shop.failures] == [f"{PLAN}#detach#00001"]
 
 
 def test_kinds_are_worked_through_in_the_performers_order_and_others_left() -> None:
@@ -216,12 +235,43 @@ def test_a_claim_of_another_owner_is_respected_for_its_lease() -> None:
     assert [attempts for _, _, attempts in script.seen] == [2]
 
 
-def test_the_next_worker_of_the_same_execution_takes_over_at_once() -> None:
+def test_a_claim_whose_answer_was_lost_is_its_owners_all_the_same() -> None:
     shop = Shop(action())
     shop.ledger.claim(window(), shop.only().id, "one", NOON, LEASE_SECONDS)
     script = Script(shop.clock)
     assert shop.work({"detach": script}) == Progress(succeeded=1)
     assert [attempts for _, _, attempts in script.seen] == [2]
+
+
+def test_who_tries_for_long_keeps_its_claim() -> None:
+    """Longer than the lease, and nobody else gets a turn meanwhile."""
+    shop = Shop(action(deadline=NOON + 100))
+    others: list[Action | None] = []
+
+    def throttled() -> Result:
+        others.append(shop.ledger.claim(window(), shop.only().id, "two", shop.clock.now, LEASE_SECONDS))
+        raise ThrottledError("slow")
+
+    script = Script(shop.clock, *[throttled] * 60)
+    progress = shop.work({"detach": script})
+    assert (progress.failed, others) == (1, [None] * len(others))
+    assert shop.clock.now > NOON + LEASE_SECONDS
+    assert [attempts for _, _, attempts in script.seen] == list(range(1, len(script.seen) + 1))
+
+
+def test_who_finds_its_claim_lost_before_another_try_stops() -> None:
+    shop = Shop(action())
+
+    def overtaken() -> Result:
+        shop.clock.now += LEASE_SECONDS + 1
+        shop.ledger.claim(window(), shop.only().id, "two", shop.clock.now, LEASE_SECONDS)
+        raise UnavailableError("lost")
+
+    script = Script(shop.clock, overtaken)
+    progress = shop.work({"detach": script})
+    assert (len(script.seen), progress.failed, shop.failures) == (1, 0, [])
+    assert progress.next_due is not None
+    assert (shop.only().status, shop.only().owner) == ("running", "two")
 
 
 def test_who_lost_the_claim_cant_finish() -> None:

@@ -72,7 +72,7 @@ class System:
 
     def intake(self) -> AdmitEvents:
         windows = Windows(self.ledger, self.executions, self.clock, open_seconds=OPEN_SECONDS)
-        scope = Scope(frozenset({ACCOUNT}), frozenset({REGION}), MAXIMUM_AGE)
+        scope = Scope(frozenset({(ACCOUNT, REGION)}), MAXIMUM_AGE)
         return AdmitEvents(windows, self.ledger, scope, self.clock, scheduled_lead=3_600.0)
 
     def deliver(self, messages: list[Message]) -> None:
@@ -91,7 +91,9 @@ class System:
 
     def sweep(self) -> None:
         self.clock.now += 120
-        sweeper = SweepWindows(self.ledger, self.executions, self.clock, open_seconds=OPEN_SECONDS)
+        sweeper = SweepWindows(
+            self.ledger, self.executions, lambda _window: True, self.clock, open_seconds=OPEN_SECONDS
+        )
         while sweeper.sweep("spot").restarted:
             pass
 

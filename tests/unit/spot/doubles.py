@@ -15,14 +15,14 @@ from signalbox.ledger.windows import ExecutionState, Window
 from signalbox.spot.configuration import Mode, Reason
 from signalbox.spot.containers import ContainerInstance
 from signalbox.spot.episodes import Episode
-from signalbox.spot.estate import Group, Instance, Snapshot
+from signalbox.spot.estate import Group, Instance, Snapshot, TargetGroup
 from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
 from signalbox.spot.performers import InvalidInstancesError
 from signalbox.spot.planning import Decision
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
 NOON = 1_780_000_000.0
-SCOPE = Scope(frozenset({ACCOUNT}), frozenset({REGION}), maximum_age=900.0)
+SCOPE = Scope(frozenset({(ACCOUNT, REGION)}), maximum_age=900.0)
 PLAN = "plan1"
 DOCUMENT = "signalbox-spot-command"
 
@@ -136,12 +136,14 @@ TARGETS = {
     "deregister": target_group("web"),
     "deregister-classic": "classic",
     "containers": "cluster",
+    "fail-health-check": DOCUMENT,
     "checkpoint": DOCUMENT,
     "command": DOCUMENT,
     "complete": "drain",
 }
 SCRIPT = {"script": ["systemctl stop web"], "timeout_seconds": 25, "instance_action": "terminate"}
 PAYLOADS: dict[str, dict[str, Any]] = {
+    "fail-health-check": SCRIPT,
     "checkpoint": SCRIPT,
     "command": SCRIPT,
     "complete": {"token": "87654321-4321-4321-4321-210987654321"},
@@ -204,8 +206,11 @@ class FakeEstate:
         self.all_instances = {i.id: i for i in instances}
         self.all_groups = {g.name: g for g in groups}
         self.all_parameters: dict[str, str] = {}
+        self.all_target_groups: list[TargetGroup] = []
+        self.reads: Counter[str] = Counter()
 
     def snapshot(self, instances: Collection[str], closely: Collection[str] = ()) -> Snapshot:
+        self.reads["snapshot"] += 1
         found = {i: self.all_instances[i] for i in instances if i in self.all_instances}
         return Snapshot(found, self.groups({i.group for i in found.values() if i.group}))
 
@@ -213,7 +218,13 @@ class FakeEstate:
         return {name: self.all_groups[name] for name in names if name in self.all_groups}
 
     def parameters(self, names: Collection[str]) -> dict[str, str]:
+        self.reads["parameters"] += 1
         return {name: self.all_parameters[name] for name in names if name in self.all_parameters}
+
+    def target_groups(self, names: Collection[str]) -> dict[str, TargetGroup]:
+        self.reads["target_groups"] += 1
+        known = {key: each for each in self.all_target_groups for key in (each.name, each.arn)}
+        return {name: known[name] for name in names if name in known}
 
 
 def fleet(group: str, numbers: Iterable[int], **changes: Any) -> FakeEstate:
@@ -334,6 +345,7 @@ class FakeEvidence:
     def __init__(self) -> None:
         self.all_groups: dict[str, Group] = {}
         self.targets: dict[str, dict[str, str]] = {}
+        self.registered: dict[str, dict[str, str]] = {}
         self.invocations: dict[str, dict[str, str]] = {}
         self.containers: dict[str, list[ContainerInstance]] = {}
         self.looks: Counter[str] = Counter()
@@ -348,9 +360,16 @@ class FakeEvidence:
         known = self.targets.get(target_group, {})
         return {instance: known[instance] for instance in instances if instance in known}
 
-    def invocation_states(self, command_id: str) -> dict[str, str]:
+    def registered_states(self, load_balancer: str, instances: Sequence[str]) -> dict[str, str]:
+        self.looks["registered"] += 1
+        known = self.registered.get(load_balancer, {})
+        return {instance: known[instance] for instance in instances if instance in known}
+
+    def invocation_states(
+        self, document: str, commands: Collection[str], since: float, *, each: bool
+    ) -> dict[str, str]:
         self.looks["invocations"] += 1
-        return self.invocations.get(command_id, {})
+        return {i: status for id_ in commands for i, status in self.invocations.get(id_, {}).items()}
 
     def container_instances(self, cluster: str, instances: Sequence[str]) -> list[ContainerInstance]:
         self.looks["containers"] += 1

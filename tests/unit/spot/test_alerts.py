@@ -12,12 +12,18 @@ from signalbox.spot.alerts import (
     ALERT_LIFETIME_SECONDS,
     EVENT_INSTANCES,
     EVENT_SOURCE,
+    FOUND_RUNNING_EVENT,
     LISTED_INSTANCES,
+    LISTED_VALUES,
     SETTLED_EVENT,
     Settlement,
+    Survivor,
     notice_alerts,
+    running_messages,
     settlement_messages,
 )
+from signalbox.spot.configuration import INVALID, Reason
+from signalbox.spot.notices import Severity
 from signalbox.spot.settlement import OUTCOMES
 from tests.unit.spot.doubles import ACCOUNT, NOON, PLAN, REGION, decision, instance_id, window
 
@@ -34,6 +40,7 @@ def settlement(number: int = 0, **changes: Any) -> Settlement:
         "noticed_at": NOON,
         "deadline": NOON + 120,
         "seconds_left": 27.5,
+        "seconds_to": {"detach": 3.2},
     }
     return Settlement(**fields | changes)
 
@@ -81,12 +88,49 @@ def test_a_notice_says_what_will_be_done_and_why() -> None:
     assert alert.deadline == NOON + 90
 
 
+@pytest.mark.parametrize(
+    ("severities", "called"),
+    [
+        ([Severity.REBALANCE], "rebalance recommendation"),
+        ([Severity.SCHEDULED], "scheduled change"),
+        ([Severity.LIFECYCLE], "lifecycle hook"),
+        ([Severity.REBALANCE, Severity.INTERRUPTION, Severity.SCHEDULED], "interruption notice"),
+    ],
+)
+def test_a_notice_is_called_after_the_gravest(severities: list[Severity], called: str) -> None:
+    found = [decision(number, severity=severity) for number, severity in enumerate(severities)]
+    [alert] = notice_alerts(PLAN, window(7), found)
+    assert alert.payload["subject"].startswith(f"[Signalbox] Spot: {called} for ")
+
+
 def test_what_would_be_done_is_told_as_such() -> None:
     [alert] = notice_alerts(PLAN, window(), [decision(mode="observe"), decision(1, mode="observe", kinds=())])
     first, second = lines(alert)
     assert "would detach" in first
     assert "nothing to do" in second
     assert "2 instances" in alert.payload["subject"]
+
+
+@pytest.mark.parametrize("code", sorted(INVALID))
+def test_what_is_configured_wrongly_is_told_once_above_the_instances(code: str) -> None:
+    reasons = (Reason("mode-by-tag", "fine"), Reason(code, "no such word"))
+    [alert] = notice_alerts(PLAN, window(), [decision(n, reasons=reasons) for n in range(60)])
+    told = [line for line in alert.payload["message"].splitlines() if line.startswith("!")]
+    assert told == [f"! no such word ({decision(0).instance} and 59 more)"]
+    assert "1 configured value makes no sense:" in alert.payload["message"]
+
+
+def test_many_values_that_make_no_sense_are_cut_and_it_says_so() -> None:
+    found = [decision(n, reasons=(Reason("cluster-invalid", f"value {n}"),)) for n in range(25)]
+    [alert] = notice_alerts(PLAN, window(), found)
+    told = [line for line in alert.payload["message"].splitlines() if line.startswith("!")]
+    assert (len(told), told[-1]) == (LISTED_VALUES + 1, "! and 5 more, see the ledger")
+    assert "25 configured values make no sense:" in alert.payload["message"]
+
+
+def test_where_all_makes_sense_nothing_is_said_of_it() -> None:
+    [alert] = notice_alerts(PLAN, window(), [decision()])
+    assert "make" not in alert.payload["message"]
 
 
 def test_an_outcome_is_told_once_per_group_as_alert_and_as_event() -> None:
@@ -146,6 +190,7 @@ def test_the_domain_event_has_what_a_program_needs() -> None:
                 "noticed_at": "2026-05-28T20:26:40Z",
                 "deadline": "2026-05-28T20:28:40Z",
                 "seconds_left": None,
+                "seconds_to": {"detach": 3.2},
             }
         ],
     }
@@ -195,3 +240,47 @@ def test_the_same_settlements_are_told_under_the_same_ids() -> None:
     ]
     assert sorted(ids[0]) == sorted(ids[1])
     assert not set(ids[0]) & {a.id for a in notice_alerts(PLAN, window(), [decision()])}
+
+
+def survivor(number: int = 0, **changes: Any) -> Survivor:
+    fields: dict[str, Any] = {
+        "instance": instance_id(number),
+        "group": "web",
+        "left_by": "detach",
+        "left_at": NOON + 4,
+        "deadline": NOON + 120,
+    }
+    return Survivor(**fields | changes)
+
+
+def test_what_runs_on_is_told_by_group_with_since_when_and_what_to_do() -> None:
+    found = [survivor(0), survivor(1, left_by="complete"), survivor(2, group="api")]
+    told = running_messages(PLAN, window(7), found, NOON + 1_020)
+    alerts = {a.group: a for a in told if a.kind == "alert"}
+    assert sorted(alerts) == ["api", "web"]
+    text = alerts["web"].payload["message"]
+    since = "at 2026-05-28T20:26:44Z; EC2 was to take it by 2026-05-28T20:28:40Z"
+    assert lines(alerts["web"]) == [
+        f"- {instance_id(0)}: detached {since}",
+        f"- {instance_id(1)}: let go by its hook {since}",
+    ]
+    assert f"terminate-instances --region {REGION} --instance-ids {instance_id(0)} {instance_id(1)}" in text
+    assert "--auto-scaling-group-name web" in text
+    assert alerts["web"].payload["attributes"]["outcome"] == "running"
+    assert [e.payload["detail_type"] for e in told if e.kind == "event"] == [FOUND_RUNNING_EVENT] * 2
+
+
+def test_a_group_is_told_of_under_the_same_name_whoever_else_is() -> None:
+    """A look that comes again after a crash finds its messages there, though a group may be missing."""
+    both = running_messages(PLAN, window(7), [survivor(0), survivor(1, group="api")], NOON)
+    one = running_messages(PLAN, window(7), [survivor(0)], NOON + 60)
+    assert {message.id for message in one} < {message.id for message in both}
+
+
+def test_many_that_run_on_fit_into_one_alert() -> None:
+    found = [survivor(number) for number in range(5_000)]
+    told = running_messages(PLAN, window(7), found, NOON)
+    [alert] = [a for a in told if a.kind == "alert"]
+    assert len(json.dumps(alert.payload)) < PUT_EVENTS_BYTES
+    assert "and 4950 more" in alert.payload["message"]
+    assert len(told) == 1 + 5

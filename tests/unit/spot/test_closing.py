@@ -26,6 +26,8 @@ from tests.unit.spot.doubles import (
     window,
 )
 
+LATE_LOOK = 900.0
+
 
 def key(number: int) -> str:
     return episode_key(ACCOUNT, REGION, instance_id(number))
@@ -45,7 +47,7 @@ class Settling:
         )
         self.ledger.commit_plan(window(), plan, actions)
         before: Any = Failing(self.ledger, **errors)
-        self._settle_window = SettleWindow(before, self.clock)
+        self._settle_window = SettleWindow(before, self.clock, late_look=LATE_LOOK)
 
     def know(self, number: int, **changes: Any) -> None:
         body = msgspec.to_builtins(episode(number, **changes))
@@ -63,7 +65,8 @@ class Settling:
     def everything(self) -> Any:
         plan = self.ledger.plan(window())
         records = self.ledger.records([key(number) for number in range(5)])
-        return plan, {k: r.body for k, r in records.items()}, self.ledger.actions(window(), PLAN)
+        actions = self.ledger.actions(window(), PLAN)
+        return plan, {k: r.body for k, r in records.items()}, actions, self.ledger.deferrals("spot")
 
 
 def done(of: int, **changes: Any) -> Action:
@@ -81,13 +84,14 @@ def test_each_episode_gets_its_outcome_and_the_window_its_counts() -> None:
     assert closing.outcomes == {"handled": 1, "late": 0, "failed": 1, "observed": 1, "ignored": 0}
     assert [settling.episode(n).outcome for n in range(3)] == ["handled", "failed", "observed"]
     assert {settling.episode(n).status for n in range(3)} == {"settled"}
-    assert settling.episode(0).timings == {"seconds_left": 116}
+    assert settling.episode(0).timings == {"detach": 4, "seconds_left": 116}
     assert settling.episode(2).timings == {}
     assert settling.episode(0).planned == {"detach": 1}
     plan = settling.ledger.plan(window())
     assert plan is not None
     assert plan.settled == {
         "outcomes": closing.outcomes,
+        "alerts": 5,
         "errors": [{"branch": "SendCommands", "error": {}}],
         "settled_at": NOON + 125,
     }
@@ -107,11 +111,31 @@ def test_settling_again_changes_nothing() -> None:
     first = settling.settle()
     before = settling.everything()
     settling.clock.now += 60
-    assert settling.settle() == first
+    again = settling.settle()
+    assert (again.outcomes, again.alerts) == (first.outcomes, first.alerts)
+    assert (first.first, again.first, again.settlements) == (True, False, ())
     assert settling.everything() == before
 
 
-@pytest.mark.parametrize("method", ["actions", "records", "put_records", "add_actions", "settle_plan"])
+def test_of_two_that_settle_at_once_one_has_settled() -> None:
+    settling = Settling([decision(0)], done(0))
+    settling.know(0)
+    settle_plan, others = settling.ledger.settle_plan, list[Closing]()
+
+    def overtaken(*arguments: Any) -> bool:
+        settling.ledger.settle_plan = settle_plan  # type: ignore[method-assign]  # once
+        others.append(settling.settle())
+        return settle_plan(*arguments)
+
+    settling.ledger.settle_plan = overtaken  # type: ignore[assignment,method-assign]  # once
+    closing = settling.settle()
+    assert (closing.first, [other.first for other in others]) == (False, [True])
+    assert closing.outcomes == others[0].outcomes
+
+
+@pytest.mark.parametrize(
+    "method", ["actions", "records", "put_records", "add_actions", "defer", "settle_plan"]
+)
 def test_a_failure_before_any_step_is_made_good_by_the_next_try(method: str) -> None:
     errors: Any = {method: [ThrottledError("slow")]}
     settling = Settling([decision(0)], done(0), **errors)
@@ -157,7 +181,7 @@ def test_an_empty_plan_is_settled_too() -> None:
 
 def test_a_window_without_a_plan_is_a_bug() -> None:
     with pytest.raises(InvariantError, match="never planned"):
-        SettleWindow(MemoryLedger(), MovableClock()).settle(window(), [])
+        SettleWindow(MemoryLedger(), MovableClock(), late_look=LATE_LOOK).settle(window(), [])
 
 
 class Changing(MemoryLedger):
@@ -184,10 +208,13 @@ def test_an_episode_that_changes_meanwhile_is_read_again(changes: int, settled: 
     ledger.put_records([Record(key(0), msgspec.to_builtins(episode(0)))])
     ledger.changes = changes
     if settled:
-        assert SettleWindow(ledger, MovableClock()).settle(window(), []).outcomes["handled"] == 1
+        assert (
+            SettleWindow(ledger, MovableClock(), late_look=LATE_LOOK).settle(window(), []).outcomes["handled"]
+            == 1
+        )
     else:
         with pytest.raises(ConflictError, match="every attempt"):
-            SettleWindow(ledger, MovableClock()).settle(window(), [])
+            SettleWindow(ledger, MovableClock(), late_look=LATE_LOOK).settle(window(), [])
 
 
 @pytest.mark.parametrize(
@@ -206,3 +233,22 @@ def test_who_planned_nothing_leaves_the_outcome_to_who_did() -> None:
     settling.know(0, window=1, planned={"detach": 7}, status="settled", outcome="failed")
     settling.settle()
     assert settling.episode(0).outcome == "failed"
+
+
+@pytest.mark.parametrize(
+    ("actions", "due_at"),
+    [
+        ([done(0)], NOON + 120 + LATE_LOOK),
+        ([done(0, status="failed")], NOON + 120 + LATE_LOOK),  # it may have had its effect
+        ([action("terminate", status="running", deadline=NOON + 900)], NOON + 900 + LATE_LOOK),
+        ([done(0), action("complete", status="succeeded", deadline=NOON + 200)], NOON + 200 + LATE_LOOK),
+        ([done(0, status="skipped"), action("command", status="succeeded")], None),
+        ([action("detach")], None),
+    ],
+)
+def test_what_may_have_left_its_group_is_looked_at_later(actions: list[Action], due_at: float | None) -> None:
+    settling = Settling([decision(0)], *actions)
+    settling.settle()
+    deferrals = settling.ledger.deferrals("spot")
+    assert [each.due_at for each in deferrals] == ([due_at] if due_at else [])
+    assert all(each.kind == "late-look" and each.entry["plan"] == PLAN for each in deferrals)

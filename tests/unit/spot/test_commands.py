@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from signalbox.errors import RejectedError
 from signalbox.spot.commands import (
+    ALLOWED,
+    COMMAND_KINDS,
     DEFAULT_TIMEOUT_SECONDS,
     LONGEST_COMMAND,
     GroupCommands,
@@ -38,6 +40,10 @@ def test_the_time_may_be_left_out() -> None:
         ('{"shutdown": []}', "$.shutdown", ">= 1"),
         ('{"shutdown": "sync"}', "$.shutdown", "array"),
         ('{"shutdown": [""]}', "$.shutdown[0]", ">= 1"),
+        ('{"shutdown": ["sync", " \\t"]}', "$.shutdown[1]", "matching"),
+        ('{"shutdown": null}', "$", "`fail_health_check`"),
+        ('{"fail_health_check": []}', "$.fail_health_check", ">= 1"),
+        ('{"fail_health_check": "touch /run/unhealthy"}', "$.fail_health_check", "array"),
         ('{"shutdown": ["sync", 5]}', "$.shutdown[1]", "`str`"),
         (json.dumps({"shutdown": ["x" * (LONGEST_COMMAND + 1)]}), "$.shutdown[0]", "4096"),
         (json.dumps({"shutdown": ["sync"] * 51}), "$.shutdown", "50"),
@@ -53,6 +59,28 @@ def test_bad_values_are_rejected_with_their_place(value: str, place: str, said: 
     assert caught.value.code == "commands-invalid"
     assert caught.value.where == f"{NAME} {place}"
     assert said in caught.value.what
+    assert caught.value.what.endswith(ALLOWED)
+
+
+def test_what_is_allowed_is_what_is_taken() -> None:
+    assert {"shutdown", "checkpoint", "fail_health_check", "timeout_seconds"} == set(
+        GroupCommands.__struct_fields__
+    )
+    assert all(name in ALLOWED for name in GroupCommands.__struct_fields__)
+    fullest = {
+        "shutdown": ["x" * LONGEST_COMMAND] * 50,
+        "checkpoint": ["x"],
+        "fail_health_check": ["x"],
+        "timeout_seconds": 110,
+    }
+    found = parse_commands(NAME, json.dumps(fullest))
+    assert [len(found.script(kind) or ()) for kind in COMMAND_KINDS] == [1, 1, 50]
+
+
+@pytest.mark.parametrize("member", ["shutdown", "checkpoint", "fail_health_check"])
+def test_one_of_the_scripts_is_enough(member: str) -> None:
+    found = parse_commands(NAME, json.dumps({member: ["sync"]}))
+    assert [found.script(kind) for kind in COMMAND_KINDS].count(("sync",)) == 1
 
 
 @given(st.text() | json_values.map(json.dumps) | json_values.map(lambda v: json.dumps({"shutdown": v})))
@@ -61,7 +89,7 @@ def test_nothing_but_a_rejection_is_ever_raised(value: str) -> None:
     assert (
         found.where.startswith(NAME)
         if isinstance(found, RejectedError)
-        else all(found.shutdown or found.checkpoint or ())
+        else all(line.strip() for kind in COMMAND_KINDS for line in found.script(kind) or ())
     )
 
 

@@ -54,6 +54,17 @@ def test_a_value_that_is_no_mode_is_observed_and_told_the_modes(value: str, plac
     assert all(part in reason.text for part in (repr(value), place, *MODES))
 
 
+def test_a_groups_value_that_nobody_hears_is_told_all_the_same() -> None:
+    mode, (heard, unheard) = mode_of({MODE_TAG: "act"}, "web", {MODE_TAG: "yes"}, "observe", dry_run=False)
+    assert (mode, heard.code, unheard.code) == ("act", "mode-by-tag", "mode-invalid")
+    assert all(part in unheard.text for part in ("'yes'", "the group web", *MODES))
+
+
+def test_two_values_that_make_no_sense_are_both_told() -> None:
+    mode, reasons = mode_of({MODE_TAG: "on"}, "web", {MODE_TAG: "yes"}, "act", dry_run=True)
+    assert (mode, [reason.code for reason in reasons]) == ("observe", ["mode-invalid", "mode-invalid"])
+
+
 def test_a_dry_run_observes_where_it_would_act() -> None:
     mode, reasons = mode_of({MODE_TAG: "act"}, "web", {}, "observe", dry_run=True)
     assert (mode, [reason.code for reason in reasons]) == ("observe", ["mode-by-tag", "dry-run"])

@@ -79,6 +79,15 @@ def test_a_refusal_while_the_instance_is_still_held_is_passed_on(state: str) -> 
             complete(hooks, attempts=attempts)
 
 
+def test_a_lack_of_permission_is_told_even_where_no_instance_is_held() -> None:
+    class Closed(FakeHooks):
+        def complete(self, *_: str) -> None:
+            raise AccessDeniedError("not authorized to perform: autoscaling:CompleteLifecycleAction")
+
+    with pytest.raises(AccessDeniedError):
+        complete(Closed())
+
+
 @pytest.mark.parametrize("error", [ThrottledError("slow"), UnavailableError("lost")])
 def test_what_may_work_later_is_for_the_worker_to_try_again(error: SignalboxError) -> None:
     class Failing(FakeHooks):

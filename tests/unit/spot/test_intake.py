@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from signalbox.clock import iso
 from signalbox.errors import ConflictError, ThrottledError, UnavailableError
 from signalbox.eventbridge import Scope
-from signalbox.ledger.deferrals import AdmitDeferred
+from signalbox.ledger.deferrals import AdmitDeferred, Deferral, due
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record
 from signalbox.ledger.windows import OVERDUE_SECONDS, WindowKey, Windows, close_and_read
@@ -220,7 +220,7 @@ def test_windows_that_close_all_the_time_send_the_news_back() -> None:
 
 def test_each_account_and_region_has_a_window_of_its_own() -> None:
     places = [(account, region) for account in (ACCOUNT, "222222222222") for region in (REGION, "eu-west-1")]
-    intake = Intake(Scope(frozenset(a for a, _ in places), frozenset(r for _, r in places), 900.0))
+    intake = Intake(Scope(frozenset(places), 900.0))
     events = [
         warning(instance_id(n), account=account, region=region) for n, (account, region) in enumerate(places)
     ]
@@ -232,8 +232,8 @@ def test_each_account_and_region_has_a_window_of_its_own() -> None:
 
 
 def test_one_window_that_cant_be_joined_leaves_the_others_alone() -> None:
-    regions = (REGION, "eu-west-1")
-    intake = Intake(Scope(frozenset({ACCOUNT}), frozenset(regions), 900.0), append=[THROTTLED])
+    places = frozenset((ACCOUNT, region) for region in (REGION, "eu-west-1"))
+    intake = Intake(Scope(places, 900.0), append=[THROTTLED])
     admission = intake.admit(messages([good(1), warning(instance_id(2), region="eu-west-1"), good(3)]))
     assert (admission.admitted, admission.returned) == (1, ("m0", "m2"))
 
@@ -336,12 +336,22 @@ def test_what_is_scheduled_far_ahead_is_deferred_and_comes_in_when_it_is_due() -
     deferrals = intake.ledger.deferrals("spot")
     assert {deferral.due_at for deferral in deferrals} == {NOON + 3 * 3_600 - LEAD}
     windows: Any = Windows(intake.ledger, intake.executions, intake.clock, open_seconds=OPEN_SECONDS)
-    deferred = AdmitDeferred(intake.ledger, windows, intake.clock)
-    assert deferred.admit("spot") == 0
+    deferred = AdmitDeferred(intake.ledger, windows)
+    assert due(intake.ledger, "spot", intake.clock()) == []
     intake.clock.now = NOON + 3 * 3_600 - LEAD
-    assert deferred.admit("spot") == 2
+    assert deferred.admit(due(intake.ledger, "spot", intake.clock())) == 2
     assert intake.gathered() == [instance_id(1), instance_id(2)]
     assert intake.ledger.deferrals("spot") == []
+
+
+def test_what_is_deferred_for_somebody_else_is_left_to_them() -> None:
+    intake = Intake()
+    windows: Any = Windows(intake.ledger, intake.executions, intake.clock, open_seconds=OPEN_SECONDS)
+    other = Deferral(key=window().key, id="a", due_at=NOON, entry={}, kind="another")
+    intake.ledger.defer(other)
+    assert AdmitDeferred(intake.ledger, windows).admit([other]) == 0
+    assert intake.ledger.deferrals("spot") == [other]
+    assert intake.gathered() == []
 
 
 def test_what_is_scheduled_soon_goes_into_a_window_at_once() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from signalbox.clock import iso
 from signalbox.errors import AccessDeniedError, RefusedError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation
+from signalbox.spot.commands import COMMAND_KINDS
 from signalbox.spot.performers import (
     ANSWER_SECONDS,
     DELIVERY_TIMEOUT_SECONDS,
@@ -235,7 +236,7 @@ def send(run_command: Any, each: Action) -> Any:
     return SendCommands(run_command, MovableClock(NOON + 90)).perform(each)
 
 
-@pytest.mark.parametrize("kind", ["checkpoint", "command"])
+@pytest.mark.parametrize("kind", COMMAND_KINDS)
 def test_one_command_reaches_all(kind: str) -> None:
     systems_manager = FakeRunCommand(ids(range(50)))
     result = send(systems_manager, action(kind, of=range(50)))

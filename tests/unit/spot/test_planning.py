@@ -9,17 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.ledger.actions import Action
-from signalbox.spot.commands import GroupCommands
+from signalbox.spot.commands import ALLOWED, GroupCommands
 from signalbox.spot.configuration import (
     COMMANDS_TAG,
     ECS_TAG,
     EKS_TAG,
+    INVALID,
     MODE_TAG,
     REBALANCE_TAG,
+    TARGETS_TAG,
     Reason,
 )
 from signalbox.spot.episodes import Episode
-from signalbox.spot.estate import GONE, Group, Instance, Snapshot
+from signalbox.spot.estate import GONE, Group, Instance, Snapshot, TargetGroup
 from signalbox.spot.notices import Hook, Severity
 from signalbox.spot.planning import (
     COMMAND_CHUNK,
@@ -35,6 +37,7 @@ from signalbox.spot.planning import (
     decide,
     parse_all_commands,
 )
+from signalbox.spot.target_groups import NETWORK_PROTOCOLS
 from tests.unit.spot.doubles import DOCUMENT, NOON, PLAN, decision, episode, fleet, instance_id, target_group
 
 ALL_KINDS = ("detach", "deregister", "command")
@@ -221,13 +224,16 @@ def test_a_command_carries_what_the_document_needs() -> None:
 
 def test_commands_go_out_ahead_of_the_deadline_and_of_the_lead() -> None:
     [action] = planned(decision(kinds=("command",), deadline=NOON + 123), policy=Policy(command_lead=40))
-    assert action.due_at == NOON + 80  # the slot that holds NOON + 83
+    assert action.due_at == NOON + 83
     assert action.deadline == NOON + 123
 
 
-def test_commands_due_in_one_slot_share_a_call() -> None:
-    actions = planned(*(decision(n, kinds=("command",), deadline=NOON + 120 + n) for n in range(6)))
-    assert [len(action.subjects) for action in actions] == [5, 1]
+def test_commands_due_soon_after_the_first_share_its_call() -> None:
+    seconds = (0, COMMAND_SLOT_SECONDS / 2, COMMAND_SLOT_SECONDS, COMMAND_SLOT_SECONDS + 1)
+    drawn = [decision(n, kinds=("command",), deadline=NOON + 120 + s) for n, s in enumerate(seconds)]
+    actions = planned(*drawn)
+    assert [len(action.subjects) for action in actions] == [3, 1]
+    assert [action.due_at for action in actions] == [drawn[n].deadline - POLICY.command_lead for n in (0, 3)]
 
 
 def test_hibernation_does_not_wait_and_stands_apart() -> None:
@@ -298,7 +304,7 @@ def test_every_call_is_in_time_for_each_of_its_instances(found: list[Decision]) 
             assert {member.instance_action for member in members} == {"hibernate"}
         else:
             wanted = [member.deadline - POLICY.command_lead for member in members]
-            assert all(at - COMMAND_SLOT_SECONDS < action.due_at <= at for at in wanted)
+            assert all(at - COMMAND_SLOT_SECONDS <= action.due_at <= at for at in wanted)
 
 
 def test_the_most_urgent_are_in_the_first_call() -> None:
@@ -332,9 +338,14 @@ def decided_of(
     instance: Instance,
     group: Group | None = None,
     commands: GroupCommands | Reason = COMMANDS,
+    target_groups: dict[str, TargetGroup] | None = None,
 ) -> Decision:
-    snapshot = Snapshot({instance.id: instance}, {group.name: group} if group else {})
+    groups = {group.name: group} if group else {}
+    snapshot = Snapshot({instance.id: instance}, groups, target_groups or {})
     return decide(found, snapshot, {"web": commands, "shop": commands}, POLICY)
+
+
+FLOWS = TargetGroup(arn=target_group("flows"), name="flows", protocol="TCP")
 
 
 def alone(**changes: Any) -> Instance:
@@ -360,7 +371,13 @@ class TestOutsideGroups:
         tags = {MODE_TAG: "act", ECS_TAG: "jobs", COMMANDS_TAG: "shop"}
         found = decided_of(episode(1), alone(tags=tags))
         assert (found.kinds, found.targets["containers"]) == (("containers", "command"), ("jobs",))
-        assert (found.group, codes(found)) == ("", {"mode-by-tag", "no-group"})
+        assert (found.group, codes(found)) == ("", {"mode-by-tag", "no-group", "no-target-groups"})
+
+    def test_one_whose_tag_names_target_groups_is_drained_from_them(self) -> None:
+        tags = {MODE_TAG: "act", TARGETS_TAG: "flows gone"}
+        found = decided_of(episode(1), alone(tags=tags), target_groups={"flows": FLOWS})
+        assert (found.kinds, found.targets["deregister"]) == (("deregister",), (FLOWS.arn,))
+        assert codes(found) == {"mode-by-tag", "no-group", "target-groups-invalid"}
 
     @pytest.mark.parametrize("tag", FLEET_TAGS)
     def test_an_instance_of_a_fleet_is_replaced_by_it(self, tag: str) -> None:
@@ -375,6 +392,100 @@ class TestOutsideGroups:
     def test_a_scheduled_change_of_an_on_demand_instance_is_acted_on(self) -> None:
         found = decided_of(episode(1, severity=Severity.SCHEDULED), alone(lifecycle=""))
         assert found.mode == "act"
+
+
+class TestHealthChecks:
+    """Behind a Network Load Balancer the health check is made to fail, where a group has a command for it."""
+
+    FAILING = GroupCommands(shutdown=("stop",), fail_health_check=("touch /run/unhealthy",))
+
+    def found(self, *protocols: str, commands: GroupCommands = FAILING) -> Decision:
+        known = [
+            TargetGroup(arn=target_group(f"g{n}"), name=f"g{n}", protocol=protocol)
+            for n, protocol in enumerate(protocols)
+        ]
+        group = web(target_groups=tuple(each.arn for each in known))
+        return decided_of(episode(1), member(), group, commands, {each.arn: each for each in known})
+
+    @pytest.mark.parametrize("protocol", sorted(NETWORK_PROTOCOLS))
+    def test_it_fails_at_once_beside_deregistering_and_the_plan_says_why(self, protocol: str) -> None:
+        found = self.found("HTTP", protocol)
+        assert found.kinds == ("detach", "deregister", "fail-health-check", "command")
+        [why] = [r.text for r in found.reasons if r.code == "network-load-balancer"]
+        assert f"g1 ({protocol})" in why
+        assert "g0" not in why
+        actions = actions_of(PLAN, [found], {"web": self.FAILING}, POLICY)
+        [failing] = [a for a in actions if a.kind == "fail-health-check"]
+        assert (failing.due_at, failing.target) == (0, DOCUMENT)
+        assert failing.payload["script"] == ["touch /run/unhealthy"]
+        assert sum(a.kind == "deregister" for a in actions) == 2
+
+    @pytest.mark.parametrize("protocols", [(), ("HTTP",), ("HTTPS", "GENEVE")])
+    def test_elsewhere_it_is_left_alone_and_the_plan_says_so(self, protocols: tuple[str, ...]) -> None:
+        found = self.found(*protocols)
+        assert "fail-health-check" not in found.kinds
+        assert "command" in found.kinds
+        assert "no-network-load-balancer" in codes(found)
+
+    def test_without_a_command_for_it_nothing_is_said(self) -> None:
+        assert codes(self.found("TCP", commands=COMMANDS)) == {"mode-by-tag"}
+
+
+class TestConfiguration:
+    """A value that makes no sense is named, with its place and what is allowed; what it configures is not
+    done, and the rest is."""
+
+    @pytest.mark.parametrize(
+        ("tags", "group", "code", "parts"),
+        [
+            ({ECS_TAG: "a b"}, {}, "cluster-invalid", (ECS_TAG, "'a b'", "the instance")),
+            ({}, {ECS_TAG: "jobs!"}, "cluster-invalid", (ECS_TAG, "'jobs!'", "the group web")),
+            ({EKS_TAG: "-blue"}, {}, "cluster-invalid", (EKS_TAG, "'-blue'", "the instance")),
+            ({}, {EKS_TAG: "x" * 101}, "cluster-invalid", (EKS_TAG, "the group web")),
+            ({TARGETS_TAG: "gone"}, {}, "target-groups-invalid", (TARGETS_TAG, "'gone'", "the instance")),
+            ({}, {TARGETS_TAG: "a,b"}, "target-groups-invalid", (TARGETS_TAG, "'a,b'", "the group web")),
+            ({COMMANDS_TAG: "gone"}, {}, "commands-invalid", (COMMANDS_TAG, "'gone'", "/p/gone/commands")),
+            ({COMMANDS_TAG: "a b"}, {}, "commands-invalid", (COMMANDS_TAG, "'a b'", "the instance")),
+            ({COMMANDS_TAG: "bad"}, {}, "commands-invalid", ("/p/bad/commands $.shutdown", ALLOWED)),
+        ],
+    )
+    def test_a_tag(
+        self, tags: dict[str, str], group: dict[str, str], code: str, parts: tuple[str, ...]
+    ) -> None:
+        names = ["web", "gone", "a b", "bad"]
+        parameters = {"/p/web/commands": '{"shutdown": ["x"]}', "/p/bad/commands": '{"shutdown": []}'}
+        commands = parse_all_commands(names, parameters, "/p")
+        each, its_group = member(tags=tags), web(tags={MODE_TAG: "act"} | group, target_groups=("arn",))
+        snapshot = Snapshot({each.id: each}, {"web": its_group})
+        found = decide(episode(1), snapshot, commands, POLICY)
+        assert code in INVALID
+        [reason] = [r for r in found.reasons if r.code in INVALID]
+        assert (reason.code, [part for part in parts if part not in reason.text]) == (code, [])
+        kept = {"detach", "deregister"} | ({"command"} if code != "commands-invalid" else set())
+        assert (found.mode, set(found.kinds)) == ("act", kept)
+
+    @pytest.mark.parametrize(
+        ("own", "group", "places"),
+        [
+            ({REBALANCE_TAG: "yes"}, {REBALANCE_TAG: "act"}, ("the instance",)),
+            ({}, {REBALANCE_TAG: "ignore"}, ("the group web",)),
+            ({REBALANCE_TAG: ""}, {REBALANCE_TAG: "Act"}, ("the instance", "the group web")),
+        ],
+    )
+    def test_the_rebalance_tag(
+        self, own: dict[str, str], group: dict[str, str], places: tuple[str, ...]
+    ) -> None:
+        known = episode(1, severity=Severity.REBALANCE, deadline=None)
+        found = decided_of(known, member(tags=own), web(tags={MODE_TAG: "act"} | group))
+        told = [r.text for r in found.reasons if r.code == "rebalance-invalid"]
+        assert found.mode == "observe"
+        assert [
+            all(word in text for word in (REBALANCE_TAG, place, "act, observe"))
+            for place, text in zip(places, told, strict=True)
+        ] == [True] * len(places)
+
+    def test_an_empty_tag_of_a_cluster_is_as_none(self) -> None:
+        assert codes(decided_of(episode(1), member(tags={ECS_TAG: ""}), web())) == {"mode-by-tag"}
 
 
 class TestMoreKinds:
@@ -481,6 +592,27 @@ class TestRebalance:
         drain, command, terminate = actions_of(PLAN, [found], {"web": COMMANDS}, POLICY)
         assert (drain.payload, command.due_at) == ({"until": "drained"}, 0)
         assert (terminate.target, terminate.subjects) == ("web", (instance_id(1),))
+
+    @pytest.mark.parametrize(
+        ("state", "changes"),
+        [
+            ("Standby", {}),
+            ("Warmed:Stopped", {}),
+            ("Pending:Wait", {}),
+            ("InService", {"suspended": frozenset({"Launch"})}),
+        ],
+    )
+    def test_one_that_nothing_would_end_stays_in_service(self, state: str, changes: dict[str, Any]) -> None:
+        found = decided_of(self.KNOWN, member(member_state=state), web(tags=self.TAGS, **changes))
+        assert (found.mode, codes(found) & {"rebalance-stays"}) == ("observe", {"rebalance-stays"})
+
+    @pytest.mark.parametrize(
+        ("state", "changes"), [("Terminating:Wait", {}), ("InService", {"capacity_rebalance": True})]
+    )
+    def test_one_that_its_group_ends_by_itself_is_drained(self, state: str, changes: dict[str, Any]) -> None:
+        group = web(tags=self.TAGS, target_groups=("arn",), **changes)
+        found = decided_of(self.KNOWN, member(member_state=state), group)
+        assert (found.mode, found.kinds) == ("act", ("deregister", "command"))
 
     def test_an_interruption_detaches_whatever_was_recommended(self) -> None:
         assert "detach" in decided_of(episode(1), member(), web(tags=self.TAGS)).kinds

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from signalbox.ledger.actions import Action, Deviation, Verdict
 from signalbox.spot.alerts import Settlement
+from signalbox.spot.commands import COMMAND_KINDS
 from signalbox.spot.configuration import Reason
 from signalbox.spot.planning import Decision
 from signalbox.spot.settlement import OUTCOMES, settle
@@ -34,6 +35,17 @@ def test_all_done_in_time_is_handled() -> None:
     assert (found.instance, found.group, found.noticed_at, found.deadline) == (ME, "web", NOON, NOON + 120)
     assert found.steps.keys() == {"detach", "deregister", "command"}
     assert found.steps["detach"] == "succeeded 3.2 s after the notice (not looked at)"
+    assert found.seconds_to == {"detach": 3.2, "deregister": 5.0, "command": 92.5}
+
+
+def test_only_what_succeeded_for_the_instance_has_taken_time() -> None:
+    found = settled(
+        done(deviations={ME: Deviation("failed", "not-managed")}),
+        done("command", status="skipped"),
+        done("deregister", finished_at=NOON + 9),
+        done("deregister", finished_at=NOON + 5),
+    )
+    assert found.seconds_to == {"deregister": 9.0}
 
 
 @pytest.mark.parametrize(("finished_at", "outcome"), [(120, "handled"), (121, "late")])
@@ -88,6 +100,13 @@ def test_without_acting_nothing_is_judged(mode: Any, outcome: str) -> None:
     assert (found.outcome, found.steps, found.seconds_left) == (outcome, {}, None)
 
 
+def test_what_could_not_be_decided_has_failed() -> None:
+    reasons = (Reason("member-closed", "the account does not let us in"),)
+    found = settled(found=decision(0, mode="ignore", kinds=(), reasons=reasons, undecided=True))
+    assert (found.outcome, found.steps, found.seconds_left) == ("failed", {}, None)
+    assert found.reasons == ("the account does not let us in",)
+
+
 def test_the_reasons_of_the_decision_are_passed_on() -> None:
     reasons = (Reason("a", "one thing"), Reason("b", "another"))
     assert settled(found=decision(0, reasons=reasons)).reasons == ("one thing", "another")
@@ -123,11 +142,18 @@ def test_acting_with_nothing_to_act_on_is_no_success() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "outcome"),
-    [("checkpoint", "failed"), ("command", "failed"), ("detach", "handled"), ("deregister", "handled")],
+    [*((kind, "failed") for kind in COMMAND_KINDS), ("detach", "handled"), ("deregister", "handled")],
 )
 def test_a_command_without_an_answer_has_failed_and_a_slow_replacement_has_not(
     kind: str, outcome: str
 ) -> None:
-    waiting = Verdict("waiting", "no answer yet from: i-1")
+    waiting = Verdict("waiting", "one is missing", {ME: "no answer"})
     found = settled(done(kind, verdict=waiting))
     assert (found.outcome, "no answer" in found.steps[kind]) == (outcome, outcome == "failed")
+
+
+def test_who_answered_does_not_fail_with_who_did_not() -> None:
+    assert (
+        settled(done("command", verdict=Verdict("waiting", "x", {"i-other": "no answer"}))).outcome
+        == "handled"
+    )

@@ -1,6 +1,7 @@
 """What the state machine sends, and the time a worker has."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from signalbox.errors import InvariantError
 from signalbox.ledger.actions import Progress
 from signalbox.ledger.windows import Window
-from signalbox.spot.tasks import HAND_BACK_SECONDS, Task, new_plan_id, parse_task, work
+from signalbox.spot.tasks import HAND_BACK_SECONDS, Task, new_owner, new_plan_id, parse_task, work
 from tests.unit.spot.doubles import PLAN, window
 
 INPUT = {"window": msgspec.to_builtins(window(42)), "plan": PLAN}
@@ -42,7 +43,9 @@ class Recorder:
         return Progress(succeeded=2, failed=1, next_due="2026-01-31T12:00:00.000Z")
 
 
-class Remaining:
+class Invocation:
+    aws_request_id = "request-1"
+
     def get_remaining_time_in_millis(self) -> int:
         return 120_000
 
@@ -50,9 +53,9 @@ class Remaining:
 def test_a_worker_is_asked_for_the_window_and_given_what_time_the_function_has() -> None:
     recorder: Any = Recorder()
     before = time.time()
-    answer = work(recorder, INPUT, Remaining())
+    answer = work(recorder, parse_task(INPUT), Invocation())
     [(asked, plan, owner, until)] = recorder.asked
-    assert (asked, plan, owner) == (window(42), PLAN, window(42).execution_name)
+    assert (asked, plan, owner) == (window(42), PLAN, Invocation.aws_request_id)
     assert before + 120 - HAND_BACK_SECONDS <= until <= time.time() + 120 - HAND_BACK_SECONDS
     assert answer == {
         "succeeded": 2,
@@ -63,7 +66,8 @@ def test_a_worker_is_asked_for_the_window_and_given_what_time_the_function_has()
     }
 
 
-def test_plan_ids_are_unlike_each_other_and_fit_into_a_key() -> None:
-    ids = {new_plan_id() for _ in range(100)}
+@pytest.mark.parametrize("new", [new_plan_id, new_owner])
+def test_ids_are_unlike_each_other_and_fit_into_a_key(new: Callable[[], str]) -> None:
+    ids = {new() for _ in range(100)}
     assert len(ids) == 100
     assert all(id_.isalnum() for id_ in ids)

@@ -15,16 +15,20 @@ from signalbox.spot.estate import Group
 from signalbox.spot.hooks import KeepHooks
 from signalbox.spot.verification import (
     COMMAND_PENDING,
+    DETACHED_SECONDS,
     DRAINED,
     GRACE_SECONDS,
+    KEEPING_PAUSE_SECONDS,
     LONGEST_SECONDS,
     PAUSES_SECONDS,
+    Phase,
     Verification,
     VerifyWindow,
     commanded,
     detached,
     drained,
     emptied,
+    taken_out,
 )
 from tests.unit.spot.doubles import (
     NOON,
@@ -40,6 +44,8 @@ from tests.unit.spot.doubles import (
 A, B, NEW = (instance_id(number) for number in (0, 1, 9))
 SKIPPED = {B: Deviation("skipped", "why")}
 VERIFIED = Verification(verified=True, check_again=None)
+SOON = NOON + 3 + DETACHED_SECONDS
+LONG_AFTER = SOON + 1
 
 
 def done(kind: str = "detach", **changes: Any) -> Action:
@@ -65,15 +71,32 @@ def done(kind: str = "detach", **changes: Any) -> Action:
     ],
 )
 def test_a_detach_is_confirmed_by_the_replacements(found: Group | None, state: str, said: str) -> None:
-    verdict = detached(done(), found)
+    verdict = detached(done(), {"web": found} if found else {}, SOON)
     assert verdict.state == state
     assert said in verdict.note
 
 
 def test_who_was_not_detached_may_stay() -> None:
     staying = Group(name="web", desired=2, members={B: "InService", NEW: "InService"})
-    assert detached(done(deviations=SKIPPED), staying).state == "confirmed"
-    assert detached(done(), staying).state == "waiting"
+    assert detached(done(deviations=SKIPPED), {"web": staying}, SOON).state == "confirmed"
+    assert detached(done(), {"web": staying}, SOON).state == "waiting"
+
+
+@pytest.mark.parametrize("state", ["InService", "Pending", "Pending:Wait", "Standby"])
+@pytest.mark.parametrize("place", ["web", "other"])
+def test_who_is_a_member_again_long_after_was_attached_again(place: str, state: str) -> None:
+    """The group counts on an instance that is about to go."""
+    groups = {name: Group(name=name, desired=1, members={NEW: "InService"}) for name in ("web", "other")}
+    groups[place].members[A] = state
+    assert detached(done(), groups, SOON).state == ("waiting" if place == "web" else "confirmed")
+    verdict = detached(done(), groups, LONG_AFTER)
+    assert (verdict.state, verdict.subjects) == ("contradicted", {A: f"attached again: {state} in {place}"})
+
+
+@pytest.mark.parametrize("state", ["Detaching", "Terminating", "Terminating:Wait"])
+def test_who_is_on_its_way_out_was_not_attached_again(state: str) -> None:
+    leaving = Group(name="web", desired=1, members={A: state, NEW: "InService"})
+    assert detached(done(), {"web": leaving}, LONG_AFTER).state == "waiting"
 
 
 @pytest.mark.parametrize("state", sorted(DRAINED))
@@ -102,6 +125,23 @@ def test_a_target_that_still_serves_is_waited_for(state: str) -> None:
 def test_where_a_hook_waits_draining_must_be_over(states: dict[str, str], verdict: str) -> None:
     found = drained(done("deregister", payload={"until": "drained"}), states)
     assert (found.state, "not drained" in found.note) == (verdict, verdict == "waiting")
+
+
+@pytest.mark.parametrize(
+    ("states", "verdict"),
+    [
+        ({A: "OutOfService", B: "OutOfService"}, "confirmed"),
+        ({}, "confirmed"),
+        ({A: "OutOfService", B: "InService"}, "waiting"),
+        ({B: "Unknown"}, "waiting"),
+    ],
+)
+def test_a_classic_load_balancer_keeps_in_service_what_it_drains(
+    states: dict[str, str], verdict: str
+) -> None:
+    found = taken_out(done("deregister-classic"), states)
+    assert (found.state, B in found.note) == (verdict, verdict == "waiting")
+    assert taken_out(done("deregister-classic", deviations=SKIPPED), {B: "InService"}).state == "confirmed"
 
 
 def container(number: int, status: str = "DRAINING", tasks: int = 0) -> ContainerInstance:
@@ -178,15 +218,15 @@ class Looking:
         hooks = KeepHooks(self.heartbeats, self.clock, lambda each, error: None)
         self.verifier = VerifyWindow(self.ledger, self.evidence, hooks, self.clock)
 
-    def look(self) -> Verification:
-        return self.verifier.look(window(), PLAN)
+    def look(self, phase: Phase = "verify") -> Verification:
+        return self.verifier.look(window(), PLAN, phase)
 
     def verdicts(self) -> dict[str, Verdict | None]:
         return {each.kind: each.verdict for each in self.ledger.actions(window(), PLAN)}
 
     def stay(self) -> None:
         """What was done has no effect for now."""
-        self.evidence.all_groups["web"] = Group(name="web", desired=2, members={A: "InService"})
+        self.evidence.all_groups["web"] = Group(name="web", desired=2, members={A: "Detaching"})
 
     def settle_down(self) -> None:
         self.evidence.all_groups["web"] = Group(
@@ -224,6 +264,7 @@ def test_everything_seen_is_verified_and_recorded() -> None:
         done(),
         done("deregister"),
         done("containers"),
+        done("fail-health-check"),
         done("checkpoint"),
         done("command", reference="c-1,c-2"),
     )
@@ -234,8 +275,17 @@ def test_everything_seen_is_verified_and_recorded() -> None:
     assert looking.look() == VERIFIED
     states = {kind: verdict.state for kind, verdict in looking.verdicts().items() if verdict}
     assert states == dict.fromkeys(
-        ("detach", "deregister", "containers", "checkpoint", "command"), "confirmed"
+        ("detach", "deregister", "containers", "fail-health-check", "checkpoint", "command"), "confirmed"
     )
+
+
+def test_a_classic_load_balancer_is_looked_at_where_a_hook_waits_for_it() -> None:
+    looking = Looking(done("deregister-classic", payload={"until": "drained"}))
+    looking.evidence.registered["classic"] = {A: "OutOfService", B: "InService"}
+    assert not looking.look().verified
+    looking.evidence.registered["classic"] = {A: "OutOfService", B: "OutOfService"}
+    looking.clock.now += 2
+    assert (looking.look(), looking.evidence.looks) == (VERIFIED, {"registered": 2})
 
 
 def test_many_detachments_need_one_look_at_the_groups() -> None:
@@ -260,6 +310,17 @@ def test_a_contradiction_is_a_decision() -> None:
     looking = Looking(done("command"))
     looking.evidence.invocations = {"c-1": {A: "Success", B: "Failed"}}
     assert looking.look() == VERIFIED
+
+
+def test_an_instance_that_was_attached_again_is_seen() -> None:
+    looking = Looking(done())
+    looking.evidence.all_groups["web"] = Group(name="web", desired=1, members={A: "InService"})
+    assert not looking.look().verified
+    looking.clock.now = LONG_AFTER
+    assert looking.look() == VERIFIED
+    verdict = looking.verdicts()["detach"]
+    assert verdict is not None
+    assert (verdict.state, list(verdict.subjects)) == ("contradicted", [A])
 
 
 def test_the_looks_grow_rarer_and_end_just_after_the_deadline() -> None:
@@ -341,3 +402,37 @@ def test_a_hook_that_cannot_be_kept_open_stops_nothing() -> None:
 
 def test_hooks_alone_are_nothing_to_wait_for() -> None:
     assert Looking(action("complete")).look() == VERIFIED
+
+
+def keeping(*actions: Action) -> Looking:
+    """A window with a hook, still acting."""
+    return Looking(action("complete", of=(9,)), *actions)
+
+
+def test_hooks_are_kept_open_while_the_window_acts_and_nothing_is_looked_at() -> None:
+    looking = keeping(done(), action("command", due_at=NOON + 90))
+    found = looking.look(phase="act")
+    assert (found.verified, looking.heartbeats.beats, looking.evidence.looks) == (False, [NEW], {})
+    assert found.check_again is not None
+    looking.clock.now = from_iso(found.check_again)
+    looking.look(phase="act")
+    assert looking.heartbeats.beats == [NEW, NEW]
+
+
+def test_once_it_has_acted_the_looks_go_on_with_the_hooks() -> None:
+    looking = keeping(done(), done("command", status="failed"))
+    assert looking.look(phase="act") == VERIFIED
+    assert looking.heartbeats.beats == []
+
+
+@pytest.mark.parametrize(("since", "pause"), [(0, PAUSES_SECONDS[0]), (60, KEEPING_PAUSE_SECONDS)])
+def test_what_is_done_at_once_is_not_waited_for_long(since: int, pause: float) -> None:
+    looking = keeping(done("deregister", status="running", started_at=NOON, finished_at=0))
+    looking.clock.now = NOON + since
+    found = looking.look(phase="act")
+    assert found.check_again is not None
+    assert from_iso(found.check_again) == NOON + since + pause
+
+
+def test_a_hook_of_the_shortest_timeout_outlives_a_heartbeat_that_fails() -> None:
+    assert 2 * KEEPING_PAUSE_SECONDS < 30  # PutLifecycleHook's least HeartbeatTimeout

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from signalbox.clock import iso
-from signalbox.errors import ConflictError, ThrottledError
+from signalbox.errors import ConflictError, MemberClosedError, ThrottledError
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Plan, Record
 from signalbox.ledger.windows import Segment
@@ -310,3 +310,33 @@ def test_an_episode_that_never_holds_still_is_a_conflict_and_no_loss() -> None:
         planner.plan(window())
     assert ledger.plan(window()) is None
     assert planner.plan(window()).decisions
+
+
+def unreadable(*errors: Exception) -> FakeEstate:
+    """An estate whose reading fails, one error after the other."""
+    estate: Any = Failing(fleet("web", range(2)), snapshot=list(errors))
+    found: FakeEstate = estate
+    return found
+
+
+def test_a_member_that_lets_nobody_in_fails_its_instances_and_says_why() -> None:
+    closed = MemberClosedError("account 444455556666 does not let us in: deploy examples/member there")
+    planning = Planning(unreadable(closed))
+    planning.gather(1, notice(0), notice(1))
+    plan = planning.plan()
+    for found in decisions(plan).values():
+        assert (found.mode, found.kinds, found.undecided) == ("ignore", (), True)
+        assert [(reason.code, reason.text) for reason in found.reasons] == [("member-closed", str(closed))]
+    assert len(decisions(plan)) == 2
+    assert planning.planned() == {}
+    assert plan.summary["actions"] == NO_ACTIONS
+    assert planning.episode(0).reasons == (f"member-closed: {closed}",)
+    assert planning.plan() == plan
+
+
+def test_a_member_that_can_not_be_asked_right_now_is_asked_again() -> None:
+    planning = Planning(unreadable(ThrottledError("AssumeRole: Throttling")))
+    planning.gather(1, notice(0))
+    with pytest.raises(ThrottledError):
+        planning.plan()
+    assert decisions(planning.plan())[instance_id(0)].undecided is False

@@ -1,13 +1,14 @@
 """Actions: what a plan wants done, each claimed before it is done and accounted for afterwards.
 
-A claim is one conditional write with a lease. A worker that dies leaves its action ``running``; the next
-worker of the same execution takes the claim over at once, any other after the lease. Whoever takes over
-is told so (``resumed``) and looks at the estate before it acts: the effect may have happened already.
+A claim is one conditional write with an owner and a lease. Every worker is an owner of its own, also two
+of the same window or of the same execution: while one lives, no other does its action. A worker that dies
+leaves its action ``running`` until the lease is out; whoever takes it over then is told so (``resumed``) and
+looks at the estate before it acts: the effect may have happened already.
 """
 
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -17,8 +18,19 @@ from signalbox.ledger.windows import Window
 
 type Status = Literal["pending", "running", "succeeded", "failed", "skipped"]
 
+UNFINISHED: Final = "unfinished"
+type End = Status | float | Literal["unfinished"]
+"""What working on an action came to: how it ended, or when it is next due, or that there was no time."""
+type Spread = Callable[[Callable[[Action], End], Iterable[Action]], Iterable[End]]
+"""Does it for each, as `map` does one after the other and a pool of threads side by side."""
+
 FINAL: frozenset[Status] = frozenset({"succeeded", "failed", "skipped"})
-LEASE_SECONDS = 90.0
+LEASE_SECONDS = 20.0
+"""Short, since a dead worker's action waits that long: also what is due 30 s before a deadline is then still
+in time. A worker that lives renews it before each try."""
+RENEWAL_SECONDS = 14.0
+"""A claim with less than this left is renewed. More than a try takes at what must not happen twice: a call
+that hangs is given up after 12 s."""
 FIRST_BACKOFF_SECONDS = 0.25
 LONGEST_BACKOFF_SECONDS = 5.0
 
@@ -36,7 +48,7 @@ class Verdict(msgspec.Struct, frozen=True):
     Attributes:
         state: ``confirmed``, ``waiting`` or ``contradicted``.
         note: what is missing or wrong, for a person.
-        subjects: the subjects for which it is ``contradicted``, each with its note.
+        subjects: the subjects of which it is true, each with its note, where it isn't true of all alike.
     """
 
     state: Literal["confirmed", "waiting", "contradicted"]
@@ -156,6 +168,8 @@ class Worker:
         clock: seconds since 1970.
         sleep: waits that many seconds between two tries.
         on_failure: told of each action that failed for good, with why and the error behind it, if any.
+        spread: how the due actions are worked on, one after the other by default. Each has its own claim, so
+            that a pool of threads does as well.
     """
 
     def __init__(
@@ -165,64 +179,82 @@ class Worker:
         clock: Clock,
         sleep: Callable[[float], None],
         on_failure: Callable[[Action, str, Exception | None], None],
+        spread: Spread = map,
     ) -> None:
         self._store = store
         self._performers = performers
         self._clock = clock
         self._sleep = sleep
         self._on_failure = on_failure
+        self._spread = spread
 
     def work(self, window: Window, plan: str, owner: str, until: float) -> Progress:
         """Performs what is due. ``until`` is when this worker must hand back (seconds since 1970)."""
-        counts: dict[str, int] = {"succeeded": 0, "failed": 0, "skipped": 0}
-        next_due: list[float] = []
-        unfinished = False
-        for action in (a for kind in self._performers for a in self._store.actions(window, plan, kind)):
-            now = self._clock()
-            if action.status in FINAL:
-                counts[action.status] += 1
-            elif action.due_at > now:
-                next_due.append(action.due_at)
-            elif now >= until:
-                unfinished = True
-            else:
-                result = self._claim_and_perform(window, action, owner, until)
-                if result is None:
-                    next_due.append(max(action.lease_until, now + 1.0))
-                else:
-                    counts[result.status] += 1
+        actions = [a for kind in self._performers for a in self._store.actions(window, plan, kind)]
+        ends = list(self._spread(lambda action: self._end(window, action, owner, until), actions))
+        later = [end for end in ends if not isinstance(end, str)]
+        counts = {status: ends.count(status) for status in FINAL}
         return Progress(
             **counts,
-            unfinished=unfinished,
-            next_due=iso_precise(min(next_due)) if next_due else None,
+            unfinished=UNFINISHED in ends,
+            next_due=iso_precise(min(later)) if later else None,
         )
+
+    def _end(self, window: Window, action: Action, owner: str, until: float) -> End:
+        now = self._clock()
+        if action.status in FINAL:
+            return action.status
+        if action.due_at > now:
+            return action.due_at
+        if now >= until:
+            return UNFINISHED
+        result = self._claim_and_perform(window, action, owner, until)
+        return max(action.lease_until, now + 1.0) if result is None else result.status
 
     def _claim_and_perform(self, window: Window, action: Action, owner: str, until: float) -> Result | None:
         claimed = self._store.claim(window, action.id, owner, self._clock(), LEASE_SECONDS)
         if claimed is None:
             return None
-        result, error = self._perform(claimed, until)
+        outcome = self._perform(window, claimed, until)
+        if outcome is None:
+            return None
+        result, error = outcome
         if result.status == "failed":
             self._on_failure(claimed, result.reason, error)
         self._store.finish(window, action.id, owner, result, self._clock())
         return result
 
-    def _perform(self, action: Action, until: float) -> tuple[Result, Exception | None]:
-        """Tries until the time is up: the action's own deadline, or the worker's."""
+    def _perform(
+        self, window: Window, action: Action, until: float
+    ) -> tuple[Result, Exception | None] | None:
+        """Tries until the time is up: the action's own deadline, or the worker's. None: the claim is lost."""
         give_up_at = min(until, action.deadline) if action.deadline > self._clock() else until
         backoff = FIRST_BACKOFF_SECONDS
-        while True:
+        while held := self._held(window, action):
             try:
-                return self._performers[action.kind].perform(action), None
+                return self._performers[action.kind].perform(held), None
             except TransientError as error:
                 pause = random.uniform(0, backoff)  # noqa: S311 - jitter, not a secret
                 if self._clock() + pause >= give_up_at:
                     return _failed(error)
-                self._sleep(pause)
-                action = msgspec.structs.replace(action, attempts=action.attempts + 1)
-                backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
             except Exception as error:  # refused for good or a bug: it must not hold up the other actions
                 return _failed(error)
+            self._sleep(pause)
+            backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
+            action = msgspec.structs.replace(held, attempts=held.attempts + 1)
+        return None
+
+    def _held(self, window: Window, action: Action) -> Action | None:
+        """The action with enough of its lease left for a try; None where it has passed to another owner.
+
+        Asked before the first try too: the claim's own answer may have been slow.
+        """
+        while action.lease_until - (now := self._clock()) <= RENEWAL_SECONDS:
+            renewed = self._store.claim(window, action.id, action.owner, now, LEASE_SECONDS)
+            if renewed is None:
+                return None
+            action = msgspec.structs.replace(action, lease_until=renewed.lease_until)
+        return action
 
 
 def _failed(error: Exception) -> tuple[Result, Exception]:

@@ -8,6 +8,7 @@
 | | ``ACTION#<plan>#<kind>#<n>`` | one action |
 | | ``DECISIONS#<plan>#<n>`` | decisions with reasons, some hundred an item |
 | | ``PLAN`` | the committed plan |
+| | ``GIVEN_UP`` | nothing more is tried for the window |
 | ``RECORD#<key>`` | ``CURRENT`` | a versioned document |
 | ``REJECTIONS#<domain>#<day>`` | ``<id>`` | bad input |
 | ``DEFERRALS#<domain>`` | ``<id>`` | what is due later |
@@ -95,6 +96,7 @@ class DynamoLedger:
                     "open": {"BOOL": True},
                     "opened_at": {"N": repr(now)},
                     "started": {"BOOL": False},
+                    "swept": {"N": str(after.swept if after else 0)},
                 },
                 ConditionExpression="#number = :number" if after else "attribute_not_exists(pk)",
                 **_names_and_values("#number", number) if after else {},
@@ -126,6 +128,38 @@ class DynamoLedger:
             )
         except ConflictError:
             return  # a newer window is open: this one is closed for good
+
+    def unfinished(self, windows: Sequence[Window]) -> set[Window]:
+        keys = [
+            {"pk": {"S": f"WINDOW#{window}"}, "sk": {"S": sk}}
+            for window in windows
+            for sk in ("PLAN", "GIVEN_UP")
+        ]
+        finished = {
+            item["pk"]["S"]
+            for part in batched(keys, GET_BATCH, strict=False)
+            for item in self._get(list(part))
+            if item["sk"]["S"] == "GIVEN_UP" or "settled" in item
+        }
+        return {window for window in windows if f"WINDOW#{window}" not in finished}
+
+    def give_up(self, window: Window) -> bool:
+        key = {"pk": {"S": f"WINDOW#{window}"}, "sk": {"S": "GIVEN_UP"}}
+        return self._put_new({**key, "at": {"N": repr(self._clock())}, **self._expiry()})
+
+    def note_swept(self, key: WindowKey, number: int) -> None:
+        try:
+            call(
+                self._dynamodb.update_item,
+                TableName=self._table,
+                Key=_pointer_key(key),
+                UpdateExpression="SET swept = :number",
+                ConditionExpression="attribute_exists(pk)"
+                " AND (attribute_not_exists(swept) OR swept < :number)",
+                ExpressionAttributeValues={":number": {"N": str(number)}},
+            )
+        except ConflictError:
+            return  # another sweep is further
 
     def append(self, window: Window, segment: Segment) -> None:
         item = {
@@ -266,15 +300,19 @@ class DynamoLedger:
         for action in actions:
             self._put_new({**_action_item(window, action), **self._expiry()})
 
-    def settle_plan(self, window: Window, settled: dict[str, Any]) -> None:
-        call(
-            self._dynamodb.update_item,
-            TableName=self._table,
-            Key={"pk": {"S": f"WINDOW#{window}"}, "sk": {"S": "PLAN"}},
-            UpdateExpression="SET settled = :settled",
-            ConditionExpression="attribute_exists(pk)",
-            ExpressionAttributeValues={":settled": {"S": _json(settled)}},
-        )
+    def settle_plan(self, window: Window, settled: dict[str, Any]) -> bool:
+        try:
+            call(
+                self._dynamodb.update_item,
+                TableName=self._table,
+                Key={"pk": {"S": f"WINDOW#{window}"}, "sk": {"S": "PLAN"}},
+                UpdateExpression="SET settled = :settled",
+                ConditionExpression="attribute_exists(pk) AND attribute_not_exists(settled)",
+                ExpressionAttributeValues={":settled": {"S": _json(settled)}},
+            )
+        except ConflictError:
+            return False
+        return True
 
     # Records
 
@@ -458,6 +496,7 @@ def _pointer(item: Item) -> Pointer:
         open=item["open"]["BOOL"],
         opened_at=float(item["opened_at"]["N"]),
         started=item["started"]["BOOL"],
+        swept=int(item["swept"]["N"]) if "swept" in item else 0,
     )
 
 

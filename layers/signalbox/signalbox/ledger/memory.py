@@ -22,6 +22,7 @@ class MemoryLedger:
         self._pointers: dict[WindowKey, Pointer] = {}
         self._segments: dict[Window, dict[str, Segment]] = defaultdict(dict)
         self._contents: dict[Window, tuple[str, ...]] = {}
+        self._given_up: set[Window] = set()
         self._actions: dict[Window, dict[str, Action]] = defaultdict(dict)
         self._plans: dict[Window, Plan] = {}
         self._records: dict[str, Record] = {}
@@ -41,7 +42,8 @@ class MemoryLedger:
             current = self._pointers.get(key)
             if (current.number if current else 0) != (after.number if after else 0):
                 return False
-            self._pointers[key] = Pointer(number=(after.number if after else 0) + 1, open=True, opened_at=now)
+            number, swept = (after.number, after.swept) if after else (0, 0)
+            self._pointers[key] = Pointer(number=number + 1, open=True, opened_at=now, swept=swept)
             return True
 
     def mark_started(self, window: Window) -> None:
@@ -55,6 +57,23 @@ class MemoryLedger:
             pointer = self._pointers.get(window.key)
             if pointer is not None and pointer.number == window.number:
                 self._pointers[window.key] = msgspec.structs.replace(pointer, **changes)
+
+    def unfinished(self, windows: Sequence[Window]) -> set[Window]:
+        with self._lock:
+            settled = {window for window, plan in self._plans.items() if plan.settled is not None}
+            return set(windows) - settled - self._given_up
+
+    def give_up(self, window: Window) -> bool:
+        with self._lock:
+            first = window not in self._given_up
+            self._given_up.add(window)
+            return first
+
+    def note_swept(self, key: WindowKey, number: int) -> None:
+        with self._lock:
+            pointer = self._pointers[key]
+            swept = max(pointer.swept, number)
+            self._pointers[key] = msgspec.structs.replace(pointer, swept=swept)
 
     def append(self, window: Window, segment: Segment) -> None:
         with self._lock:
@@ -124,9 +143,13 @@ class MemoryLedger:
             for action in actions:
                 self._actions[window].setdefault(action.id, action)
 
-    def settle_plan(self, window: Window, settled: dict[str, Any]) -> None:
+    def settle_plan(self, window: Window, settled: dict[str, Any]) -> bool:
         with self._lock:
-            self._plans[window] = msgspec.structs.replace(self._plans[window], settled=settled)
+            plan = self._plans[window]
+            if plan.settled is not None:
+                return False
+            self._plans[window] = msgspec.structs.replace(plan, settled=settled)
+            return True
 
     def records(self, keys: Sequence[str]) -> dict[str, Record]:
         with self._lock:

@@ -66,8 +66,8 @@ class PlanStore(Protocol):
         """Adds actions to a committed plan; one that exists already stays as it is."""
         ...
 
-    def settle_plan(self, window: Window, settled: dict[str, Any]) -> None:
-        """Notes what became of the window."""
+    def settle_plan(self, window: Window, settled: dict[str, Any]) -> bool:
+        """Notes what became of the window. False, and nothing written, where somebody else was first."""
         ...
 
 

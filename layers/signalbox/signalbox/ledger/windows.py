@@ -64,12 +64,21 @@ class Window(msgspec.Struct, frozen=True, order=True):
 
 
 class Pointer(msgspec.Struct, frozen=True):
-    """The newest window of a key: its number, and whether it is open and has its execution started."""
+    """The newest window of a key.
+
+    Attributes:
+        number: counts the key's windows.
+        open: it still takes segments.
+        opened_at: seconds since 1970.
+        started: its execution was started.
+        swept: the windows up to this number are finished; see `signalbox.ledger.sweeping`.
+    """
 
     number: int
     open: bool
     opened_at: float
     started: bool = False
+    swept: int = 0
 
 
 class Segment(msgspec.Struct, frozen=True):

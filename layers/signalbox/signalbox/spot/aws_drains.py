@@ -37,6 +37,15 @@ class AwsClassicLoadBalancing:
                 raise NotRegisteredError(str(error)) from error
             raise
 
+    def registered_states(self, load_balancer: str, instances: Sequence[str]) -> dict[str, str]:
+        """Instance → ``InService``, ``OutOfService`` or ``Unknown``; of a terminated one nothing."""
+        answer = call(
+            self._elb.describe_instance_health,
+            LoadBalancerName=load_balancer,
+            Instances=[{"InstanceId": instance} for instance in instances],
+        )
+        return {each["InstanceId"]: each["State"] for each in answer["InstanceStates"]}
+
 
 class AwsContainerInstances:
     """ECS container instances."""

@@ -1,7 +1,7 @@
 """How an instance is to be treated, and who said so: instance tag > group tag > parameter > default."""
 
-from collections.abc import Mapping
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -13,8 +13,15 @@ COMMANDS_TAG = "signalbox:commands"
 """Whose commands run on the instance; its group's where there is no such tag."""
 REBALANCE_TAG = "signalbox:spot-rebalance"
 """``act`` on an instance or its group: rebalance recommendations are acted on too."""
+REBALANCE_MODES = ("act", "observe")
 ECS_TAG = "signalbox:ecs-cluster"
 EKS_TAG = "signalbox:eks-cluster"
+TARGETS_TAG = "signalbox:target-groups"
+"""Names or ARNs of target groups, separated by spaces: those that the instance's group does not name."""
+INVALID = frozenset(
+    {"mode-invalid", "rebalance-invalid", "cluster-invalid", "target-groups-invalid", "commands-invalid"}
+)
+"""Codes of reasons that name a value which makes no sense. What it configures is not done; the rest is."""
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -36,28 +43,47 @@ def mode_of(
     dry_run: bool,
 ) -> tuple[Mode, tuple[Reason, ...]]:
     """The mode that holds, with the reasons. A value that is no mode counts as ``observe``."""
-    mode, reason = _tagged_mode(instance_tags, group, group_tags, default)
+    mode, reasons = _tagged_mode(instance_tags, group, group_tags, default)
     if dry_run and mode == "act":
-        return "observe", (reason, Reason("dry-run", "the stack runs with SpotDryRun=true: nothing is done"))
-    return mode, (reason,)
+        held = Reason("dry-run", "the stack runs with SpotDryRun=true: nothing is done")
+        return "observe", (*reasons, held)
+    return mode, reasons
 
 
 def _tagged_mode(
     instance_tags: Mapping[str, str], group: str | None, group_tags: Mapping[str, str], default: Mode
-) -> tuple[Mode, Reason]:
-    for place, tags in (("the instance", instance_tags), (f"the group {group}", group_tags)):
-        if MODE_TAG not in tags:
-            continue
-        value = tags[MODE_TAG]
-        for mode in MODES:
-            if value == mode:
-                return mode, Reason("mode-by-tag", f"{MODE_TAG}={value} on {place}")
-        allowed = ", ".join(MODES)
-        text = f"{MODE_TAG}={value!r} on {place} is not one of: {allowed}; treated as observe"
-        return "observe", Reason("mode-invalid", text)
-    return default, Reason("mode-by-default", f"no tag {MODE_TAG}; the stack's SpotDefaultMode is {default}")
+) -> tuple[Mode, tuple[Reason, ...]]:
+    said = settings_of(MODE_TAG, instance_tags, group, group_tags)
+    if not said:
+        text = f"no tag {MODE_TAG}; the stack's SpotDefaultMode is {default}"
+        return default, (Reason("mode-by-default", text),)
+    invalid = invalid_among(said, "mode-invalid", MODES)
+    for mode in MODES:
+        if said[0].value == mode:
+            return mode, (Reason("mode-by-tag", f"{MODE_TAG}={mode} on {said[0].place}"), *invalid)
+    return "observe", invalid
 
 
-def setting(tag: str, instance_tags: Mapping[str, str], group_tags: Mapping[str, str]) -> str:
-    """What a tag says, on the instance before the group; "" where neither has it."""
-    return instance_tags.get(tag) or group_tags.get(tag, "")
+class Setting(NamedTuple):
+    """What a tag says, and where."""
+
+    tag: str
+    value: str
+    place: str
+
+    def __str__(self) -> str:
+        return f"{self.tag}={self.value!r} on {self.place}"
+
+
+def settings_of(
+    tag: str, instance_tags: Mapping[str, str], group: str | None, group_tags: Mapping[str, str]
+) -> list[Setting]:
+    """What a tag says, the place that counts first: the instance, then its group."""
+    places = (("the instance", instance_tags), (f"the group {group}", group_tags))
+    return [Setting(tag, tags[tag], place) for place, tags in places if tag in tags]
+
+
+def invalid_among(said: Iterable[Setting], code: str, allowed: Sequence[str]) -> tuple[Reason, ...]:
+    """A reason for each value that is none of those allowed."""
+    text = f"is not one of: {', '.join(allowed)}; treated as observe"
+    return tuple(Reason(code, f"{each} {text}") for each in said if each.value not in allowed)

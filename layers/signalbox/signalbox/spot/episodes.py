@@ -31,6 +31,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
         outcome: once settled: ``handled``, ``late``, ``failed``, ``observed`` or ``ignored``.
         ended: EC2's ending state → when it was reached; seconds since 1970.
         timings: what happened → seconds after ``opened_at``.
+        found_running_at: when a late look found it running in no group; 0 for never.
     """
 
     account: str
@@ -52,6 +53,7 @@ class Episode(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str = ""
     ended: dict[str, float] = {}
     timings: dict[str, float] = {}
+    found_running_at: float = 0.0
 
 
 def episode_key(account: str, region: str, instance: str) -> str:

@@ -44,11 +44,29 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     """Instance id → lifecycle state."""
 
 
+class TargetGroup(msgspec.Struct, frozen=True, kw_only=True):
+    """A target group of Elastic Load Balancing.
+
+    Attributes:
+        protocol: what its load balancer passes on to the targets, as in ``HTTP`` or ``TCP``.
+        target_type: how targets are registered: ``instance``, ``ip``, ``lambda`` or ``alb``.
+    """
+
+    arn: str
+    name: str
+    protocol: str = "HTTP"
+    target_type: str = "instance"
+
+
 class Snapshot(msgspec.Struct, frozen=True):
-    """The estate as it was read for one plan. An instance that EC2 does not know is absent."""
+    """The estate as it was read for one plan. An instance that EC2 does not know is absent.
+
+    ``target_groups`` are those that had to be looked up, by the name or ARN they were asked for by.
+    """
 
     instances: dict[str, Instance]
     groups: dict[str, Group]
+    target_groups: dict[str, TargetGroup] = {}
 
 
 class EstateReader(Protocol):
@@ -67,5 +85,9 @@ class EstateReader(Protocol):
         ...
 
     def parameters(self, names: Collection[str]) -> dict[str, str]:
-        """The Parameter Store values that exist among the names."""
+        """The Parameter Store values that exist among the names; some seconds old at most."""
+        ...
+
+    def target_groups(self, names: Collection[str]) -> dict[str, TargetGroup]:
+        """The target groups that exist among the names and ARNs; some seconds old at most."""
         ...

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from signalbox.clock import Clock
-from signalbox.errors import RefusedError, SignalboxError, ThrottledError
+from signalbox.errors import AccessDeniedError, RefusedError, SignalboxError, ThrottledError
 from signalbox.ledger.actions import FINAL, Action, Result
 
 HELD = "Terminating:Wait"
 """The lifecycle state of an instance that a hook holds; from a warm pool it has a prefix."""
+AFTER_DRAIN = frozenset({"complete", "terminate"})
+"""Kinds that come last, when nothing is served by the instance any more."""
 KEEPING_SECONDS = 20.0
 """The longest that one look spends on heartbeats: the rest of them go with the next one."""
 
@@ -46,6 +48,8 @@ class CompleteHooks:
         [instance] = action.subjects
         try:
             self._hooks.complete(action.group, action.target, instance, action.payload["token"])
+        except AccessDeniedError:
+            raise  # says nothing about the instance
         except RefusedError:
             member_of, state = self._hooks.member_states([instance]).get(instance, ("", ""))
             if member_of == action.group and state.endswith(HELD):

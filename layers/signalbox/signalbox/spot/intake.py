@@ -11,7 +11,7 @@ from signalbox.errors import ConflictError, RejectedError, TransientError
 from signalbox.eventbridge import Scope, check_scope, parse_envelope
 from signalbox.ledger.deferrals import Deferral, DeferralStore
 from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
-from signalbox.ledger.windows import WindowKey, Windows
+from signalbox.ledger.windows import Window, WindowKey, Windows
 from signalbox.spot.episodes import Episode, end, episode_key, merge, withdraw
 from signalbox.spot.events import parse_event
 from signalbox.spot.notices import End, News, Notice, Severity, Withdrawal
@@ -29,10 +29,19 @@ class Message(msgspec.Struct, frozen=True):
     first: bool = True
 
 
+class Joined(msgspec.Struct, frozen=True):
+    """What of a batch went into one window: the notices, and the messages that brought them."""
+
+    window: Window
+    notices: tuple[Notice, ...]
+    messages: tuple[str, ...]
+
+
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a batch.
 
     Attributes:
+        joined: the windows that notices went into, and which notices.
         admitted: notices that went into a window.
         deferred: notices that are due later.
         closed: instances that have ended, or whose notice was withdrawn, and that had an episode.
@@ -43,6 +52,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
         oldest: the age in seconds of the oldest notice admitted.
     """
 
+    joined: tuple[Joined, ...] = ()
     admitted: int = 0
     deferred: int = 0
     closed: int = 0
@@ -109,9 +119,11 @@ class AdmitEvents:
         closed = self._close(items, episodes, returned)
         notices = [item for item in items if isinstance(item.news, Notice) and item not in later]
         news = _sift(notices, episodes)
-        admitted = self._join(news, returned)
+        joined = self._join(news, returned)
+        admitted = [notice for each in joined for notice in each.notices]
         deferred = self._defer(later, returned)
         return Admission(
+            joined=tuple(joined),
             admitted=len(admitted),
             deferred=deferred,
             closed=closed,
@@ -193,19 +205,20 @@ class AdmitEvents:
             record = self._ledger.records([key]).get(key)
         raise ConflictError(f"{key}: the episode changed under every attempt to close it")
 
-    def _join(self, news: Sequence[_Item], returned: dict[str, str]) -> list[Notice]:
+    def _join(self, news: Sequence[_Item], returned: dict[str, str]) -> list[Joined]:
         by_key: dict[WindowKey, list[_Item]] = defaultdict(list)
         for item in news:
             by_key[_window_key(item.news)].append(item)
-        admitted: list[Notice] = []
+        joined: list[Joined] = []
         for key, members in by_key.items():
             try:
-                self._windows.join(key, [msgspec.to_builtins(item.news) for item in members])
+                window = self._windows.join(key, [msgspec.to_builtins(item.news) for item in members])
             except (TransientError, ConflictError) as error:
                 returned.update({item.message: str(error) for item in members})
             else:
-                admitted.extend(item.news for item in members if isinstance(item.news, Notice))
-        return admitted
+                notices = tuple(item.news for item in members if isinstance(item.news, Notice))
+                joined.append(Joined(window, notices, tuple(item.message for item in members)))
+        return joined
 
     def _defer(self, later: Iterable[_Item], returned: dict[str, str]) -> int:
         deferred = 0

@@ -17,7 +17,8 @@ from signalbox.ledger.actions import Action, Deviation, Result
 MARGIN_SECONDS = 2.0
 """Kept free before the deadline: the kubelet has yet to hear of it."""
 PATIENCE_SECONDS = 80.0
-"""The longest that one action waits for budgets and faults; below the lease of its claim."""
+"""The longest that one action waits for budgets and faults. Whoever takes its claim over meanwhile does no
+harm: cordoning and evicting again change nothing."""
 LAST_PASS_SECONDS = 2.0
 LATE_SECONDS = 10.0
 FIRST_PAUSE_SECONDS = 1.0

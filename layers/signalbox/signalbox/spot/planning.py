@@ -1,6 +1,7 @@
 """Deciding what to do about each instance, and cutting that into AWS calls: pure data in, pure data out."""
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import batched
@@ -10,21 +11,33 @@ import msgspec
 
 from signalbox.errors import RejectedError
 from signalbox.ledger.actions import Action
-from signalbox.spot.commands import GroupCommands, Script, parameter_name, parse_commands
+from signalbox.spot.commands import (
+    COMMAND_KINDS,
+    GroupCommands,
+    commands_name,
+    parameter_name,
+    parse_commands,
+)
 from signalbox.spot.configuration import (
     COMMANDS_TAG,
     ECS_TAG,
     EKS_TAG,
     MODE_TAG,
+    REBALANCE_MODES,
     REBALANCE_TAG,
+    TARGETS_TAG,
     Mode,
     Reason,
+    Setting,
+    invalid_among,
     mode_of,
-    setting,
+    settings_of,
 )
 from signalbox.spot.episodes import Episode
 from signalbox.spot.estate import GONE, Group, Instance, Snapshot
+from signalbox.spot.hooks import AFTER_DRAIN
 from signalbox.spot.notices import Severity
+from signalbox.spot.target_groups import Behind, behind
 
 DETACH_CHUNK = 20  # DetachInstances, Auto Scaling API Reference
 TARGETS_CHUNK = 100
@@ -37,19 +50,24 @@ CHUNKS = {
     "deregister-classic": TARGETS_CHUNK,
     "containers": CONTAINERS_CHUNK,
     "nodes": NODES_CHUNK,
-    "checkpoint": COMMAND_CHUNK,
-    "command": COMMAND_CHUNK,
+    **dict.fromkeys(COMMAND_KINDS, COMMAND_CHUNK),
     "complete": 1,  # CompleteLifecycleAction, Auto Scaling API Reference
     "terminate": 1,  # TerminateInstanceInAutoScalingGroup, ditto
 }
 """Kind of action → how many instances one action takes; in the order in which they are planned."""
 
-COMMAND_SLOT_SECONDS = 5.0
-"""Instances whose commands are due within the same slot share a call; the slot's start counts."""
+COMMAND_SLOT_SECONDS = 8.0
+"""Commands that are due so soon after the first of their slot go out with it, so that they share calls."""
 OWN_DEADLINE_SECONDS = 900.0
 """Where AWS names no time, as for a lifecycle hook: by then everything should be done."""
-AFTER_DRAIN = frozenset({"complete", "terminate"})
-"""Kinds that come last, when nothing is served by the instance any more."""
+LEAVES_ANYWAY = frozenset({"already-leaving", "capacity-rebalance"})
+"""Why its group is not asked to let an instance go: it does so by itself."""
+DRAIN_KINDS = frozenset({"deregister", "deregister-classic"})
+CLUSTER_NAMES = {
+    ECS_TAG: re.compile(r"(arn:[a-z-]+:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255}"),
+    EKS_TAG: re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}"),
+}
+"""CreateCluster, Amazon ECS API Reference and Amazon EKS API Reference."""
 FLEET_TAGS = ("aws:ec2:fleet-id", "aws:ec2spot:fleet-request-id")
 
 
@@ -81,6 +99,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
         reasons: for the mode, and for each kind that does not apply.
         deadline: AWS's, or our own where AWS names none.
         commands_due: when the shutdown commands go out; 0 for at once.
+        undecided: the estate could not be read: nothing is done, and that is a failure.
     """
 
     instance: str
@@ -94,6 +113,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     noticed_at: float
     deadline: float
     commands_due: float = 0.0
+    undecided: bool = False
 
 
 type Rule = Callable[[Instance, Group], Reason | None]
@@ -111,7 +131,8 @@ def decide(episode: Episode, snapshot: Snapshot, commands: Commands, policy: Pol
         gone = Reason("already-gone", f"the instance is {instance.state}")
         return _decision(episode, policy, gone, group=name)
     mode, reasons = _mode(episode, instance, group, policy)
-    steps = _steps(episode, instance, group, commands, mode, policy)
+    found = behind(instance, group, snapshot.target_groups)
+    steps = _steps(episode, instance, group, found, commands, mode, policy)
     return _decision(
         episode,
         policy,
@@ -124,9 +145,9 @@ def decide(episode: Episode, snapshot: Snapshot, commands: Commands, policy: Pol
     )
 
 
-def commands_name(instance: Instance) -> str:
-    """Whose commands run on the instance: those that its tag names, or its group's."""
-    return instance.tags.get(COMMANDS_TAG) or instance.group
+def undecided(episode: Episode, why: Reason, policy: Policy) -> Decision:
+    """What stands in for a decision where nothing could be read to decide by."""
+    return _decision(episode, policy, why, group=episode.group, undecided=True)
 
 
 def _decision(episode: Episode, policy: Policy, *reasons: Reason, **fields: Any) -> Decision:
@@ -148,7 +169,7 @@ def commands_due(deadline: float | None, instance_action: str, policy: Policy) -
     """When the shutdown commands go out; 0 for at once: where AWS names no time, or leaves none."""
     if deadline is None or instance_action == "hibernate":
         return 0.0
-    return math.floor((deadline - policy.command_lead) / COMMAND_SLOT_SECONDS) * COMMAND_SLOT_SECONDS
+    return deadline - policy.command_lead
 
 
 def _mode(
@@ -161,19 +182,33 @@ def _mode(
         policy.default_mode,
         dry_run=policy.dry_run,
     )
-    held_back = _held_back(episode, instance, group)
-    return ("observe", (*reasons, held_back)) if held_back and mode == "act" else (mode, reasons)
+    held_back = _held_back(episode, instance, group, policy)
+    return ("observe", (*reasons, *held_back)) if held_back and mode == "act" else (mode, reasons)
 
 
-def _held_back(episode: Episode, instance: Instance, group: Group | None) -> Reason | None:
+def _held_back(
+    episode: Episode, instance: Instance, group: Group | None, policy: Policy
+) -> tuple[Reason, ...]:
     """Why nothing is done although acting is asked for."""
-    if episode.severity is Severity.REBALANCE and not _acts_on_recommendations(instance, group):
-        text = f"a recommendation is a risk; acting takes {MODE_TAG}=act and {REBALANCE_TAG}=act on the group"
-        return Reason("rebalance-observed", text)
+    if episode.severity is Severity.REBALANCE:
+        return _recommendation_held_back(instance, group, policy)
     if episode.severity is Severity.INTERRUPTION and not instance.lifecycle:
         text = "a Spot warning for an on-demand instance: observed, in case the event is not what it seems"
-        return Reason("on-demand", text)
-    return None
+        return (Reason("on-demand", text),)
+    return ()
+
+
+def _recommendation_held_back(instance: Instance, group: Group | None, policy: Policy) -> tuple[Reason, ...]:
+    if not _acts_on_recommendations(instance, group):
+        text = f"a recommendation is a risk; acting takes {MODE_TAG}=act and {REBALANCE_TAG}=act on the group"
+        said = _said(REBALANCE_TAG, instance, group)
+        invalid = invalid_among(said, "rebalance-invalid", REBALANCE_MODES)
+        return (Reason("rebalance-observed", text), *invalid)
+    stays = _why_not_detached(instance, group, "act", policy)
+    if stays and stays.code not in LEAVES_ANYWAY:
+        text = f"drained, it would stay, out of service and billed, since nothing would end it: {stays.text}"
+        return (Reason("rebalance-stays", text),)
+    return ()
 
 
 def _acts_on_recommendations(instance: Instance, group: Group | None) -> bool:
@@ -182,6 +217,10 @@ def _acts_on_recommendations(instance: Instance, group: Group | None) -> bool:
     if group is None or group.tags.get(MODE_TAG) != "act" or group.tags.get(REBALANCE_TAG) != "act":
         return False
     return instance.tags.get(REBALANCE_TAG, "act") == "act"
+
+
+def _said(tag: str, instance: Instance, group: Group | None) -> list[Setting]:
+    return settings_of(tag, instance.tags, instance.group or None, group.tags if group else {})
 
 
 class _Steps(NamedTuple):
@@ -195,6 +234,7 @@ def _steps(
     episode: Episode,
     instance: Instance,
     group: Group | None,
+    found: Behind,
     commands: Commands,
     mode: Mode,
     policy: Policy,
@@ -207,21 +247,26 @@ def _steps(
         steps.reasons.append(not_leaving)
     else:
         steps.targets[leaves_by] = ()
-    group_tags = group.tags if group else {}
-    found = {
-        "deregister": group.target_groups if group else (),
+    targets = {
+        "deregister": found.arns,
         "deregister-classic": group.load_balancers if group else (),
-        "containers": _named(setting(ECS_TAG, instance.tags, group_tags)),
-        "nodes": _named(setting(EKS_TAG, instance.tags, group_tags)),
+        "containers": _cluster(ECS_TAG, instance, group, steps.reasons),
+        "nodes": _cluster(EKS_TAG, instance, group, steps.reasons),
         "complete": tuple(hook_target(h.name, h.token) for h in episode.hooks if h.group == instance.group),
     }
-    steps.targets.update({kind: targets for kind, targets in found.items() if targets})
+    steps.targets.update({kind: names for kind, names in targets.items() if names})
+    steps.reasons.extend(found.reasons)
+    if group is None and not found.arns and not found.reasons:
+        text = (
+            f"Elastic Load Balancing can't be asked for an instance's target groups: {TARGETS_TAG} names them"
+        )
+        steps.reasons.append(Reason("no-target-groups", text))
     if "complete" in steps.targets and group and mode == "act":
         not_opted_in = _group_not_opted_in(group, policy)
         if not_opted_in:
             del steps.targets["complete"]
             steps.reasons.append(not_opted_in)
-    _add_commands(steps, commands_name(instance), commands)
+    _add_commands(steps, instance, found, commands)
     return steps
 
 
@@ -230,17 +275,49 @@ def hook_target(name: str, token: str) -> str:
     return f"{name} {token}"
 
 
-def _named(name: str) -> tuple[str, ...]:
-    return (name,) if name else ()
+def _cluster(tag: str, instance: Instance, group: Group | None, reasons: list[Reason]) -> tuple[str, ...]:
+    """The cluster that a tag names; an empty value is as none."""
+    said = next((each for each in _said(tag, instance, group) if each.value), None)
+    if said is None:
+        return ()
+    if CLUSTER_NAMES[tag].fullmatch(said.value):
+        return (said.value,)
+    reasons.append(
+        Reason("cluster-invalid", f"{said} is no name that a cluster can have; nothing is drained")
+    )
+    return ()
 
 
-def _add_commands(steps: _Steps, name: str, commands: Commands) -> None:
-    found = commands.get(name)
-    if isinstance(found, Reason):
-        steps.reasons.append(found)
-    elif found is not None:
-        scripts = {"checkpoint": found.checkpoint, "command": found.shutdown}
-        steps.targets.update({kind: (name,) for kind, script in scripts.items() if script})
+def _add_commands(steps: _Steps, instance: Instance, found: Behind, commands: Commands) -> None:
+    name = commands_name(instance)
+    said = commands.get(name)
+    if isinstance(said, Reason):
+        steps.reasons.append(_whose(instance, said))
+    elif said is not None:
+        kinds = [kind for kind in COMMAND_KINDS if said.script(kind)]
+        if said.fail_health_check:
+            steps.reasons.append(_about_health_checks(found))
+            kinds = kinds if found.network else [kind for kind in kinds if kind != "fail-health-check"]
+        steps.targets.update(dict.fromkeys(kinds, (name,)))
+
+
+def _whose(instance: Instance, missing: Reason) -> Reason:
+    """A tag that names commands which are not there makes no sense; a group without any does."""
+    said = instance.tags.get(COMMANDS_TAG)
+    if not said:
+        return missing
+    return Reason("commands-invalid", f"{COMMANDS_TAG}={said!r} on the instance: {missing.text}")
+
+
+def _about_health_checks(found: Behind) -> Reason:
+    if not found.network:
+        text = "no target group of its passes on TCP, UDP or TLS: its health check is left alone"
+        return Reason("no-network-load-balancer", text)
+    passed_on = ", ".join(f"{each.name} ({each.protocol})" for each in found.network)
+    text = (
+        f"{passed_on}: new flows come for some two minutes after deregistering, so its health check is failed"
+    )
+    return Reason("network-load-balancer", text)
 
 
 def _why_not_detached(instance: Instance, group: Group | None, mode: Mode, policy: Policy) -> Reason | None:
@@ -361,29 +438,40 @@ def _actions(
 
 def _grouped(kind: str, acting: list[Decision]) -> dict[_Call, list[Decision]]:
     calls: dict[_Call, list[Decision]] = defaultdict(list)
+    slots = _slots(decision.commands_due for decision in acting)
     for decision in acting:
         if kind in decision.kinds:
-            scripted = kind in ("checkpoint", "command")
+            scripted = kind in COMMAND_KINDS
             for target in decision.targets.get(kind) or (decision.group,):
                 call = _Call(
                     group=decision.group,
                     target=target,
-                    due_at=decision.commands_due if kind == "command" else 0.0,
+                    due_at=slots[decision.commands_due] if kind == "command" else 0.0,
                     instance_action=decision.instance_action if scripted else "",
-                    drains_fully=kind == "deregister" and bool(AFTER_DRAIN & set(decision.kinds)),
+                    drains_fully=kind in DRAIN_KINDS and bool(AFTER_DRAIN & set(decision.kinds)),
                 )
                 calls[call].append(decision)
     return calls
 
 
+def _slots(dues: Iterable[float]) -> dict[float, float]:
+    """When due → when to start: with the first of the same slot."""
+    slots: dict[float, float] = {}
+    start = -math.inf
+    for due in sorted(set(dues)):
+        if due - start > COMMAND_SLOT_SECONDS:
+            start = due
+        slots[due] = start
+    return slots
+
+
 def _target_and_payload(kind: str, call: _Call, commands: Commands, policy: Policy) -> dict[str, Any]:
-    if kind in ("checkpoint", "command"):
+    if kind in COMMAND_KINDS:
         found = commands[call.target]
         if not isinstance(found, GroupCommands):
             raise ValueError(f"{call.target} has no commands, yet a {kind} is planned")
-        script: Script | None = found.checkpoint if kind == "checkpoint" else found.shutdown
         payload = {
-            "script": list(script or ()),
+            "script": list(found.script(kind) or ()),
             "timeout_seconds": found.timeout_seconds,
             "instance_action": call.instance_action,
         }

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Sequence
 
 from signalbox.ledger.actions import Action
 from signalbox.spot.alerts import Settlement
+from signalbox.spot.commands import COMMAND_KINDS
 from signalbox.spot.planning import Decision
 
 OUTCOMES = ("handled", "late", "failed", "observed", "ignored")
 """The worse of two comes later, as far as there is a worse."""
-MUST_ANSWER = frozenset({"checkpoint", "command"})
+MUST_ANSWER = frozenset(COMMAND_KINDS)
 """Kinds that have failed where nothing confirms them; replacing and draining may outlast our looking."""
 UNTOUCHED = {"observe": "observed", "ignore": "ignored"}
 
@@ -33,6 +34,7 @@ def _settlement(decision: Decision, actions: Sequence[Action]) -> Settlement:
         outcome=_outcome(decision, acted, left),
         reasons=tuple(reason.text for reason in decision.reasons),
         steps=_steps(decision, acted),
+        seconds_to=_seconds_to(decision, acted),
         noticed_at=decision.noticed_at,
         deadline=decision.deadline,
         seconds_left=left,
@@ -40,6 +42,8 @@ def _settlement(decision: Decision, actions: Sequence[Action]) -> Settlement:
 
 
 def _outcome(decision: Decision, actions: Sequence[Action], left: float | None) -> str:
+    if decision.undecided:
+        return "failed"
     if decision.mode in UNTOUCHED:
         return UNTOUCHED[decision.mode]
     if not actions:
@@ -59,9 +63,8 @@ def _trouble(action: Action, instance: str) -> str:
     verdict = action.verdict
     if status != "succeeded" or verdict is None:
         return ""
-    if verdict.state == "waiting" and action.kind in MUST_ANSWER:
-        return verdict.note
-    return verdict.subjects.get(instance, "") if verdict.state == "contradicted" else ""
+    counts = verdict.state == "contradicted" or action.kind in MUST_ANSWER
+    return verdict.subjects.get(instance, "") if counts else ""
 
 
 def _steps(decision: Decision, actions: Sequence[Action]) -> dict[str, str]:
@@ -78,3 +81,12 @@ def _steps(decision: Decision, actions: Sequence[Action]) -> dict[str, str]:
             seen = action.verdict.state if action.verdict else "not looked at"
             steps[action.kind] = f"succeeded {seconds:.1f} s after the notice ({seen})"
     return steps
+
+
+def _seconds_to(decision: Decision, actions: Sequence[Action]) -> dict[str, float]:
+    """Actions that succeeded for this instance, whatever the estate showed afterwards."""
+    finished: dict[str, float] = {}
+    for action in actions:
+        if action.outcome_of(decision.instance)[0] == "succeeded":
+            finished[action.kind] = max(action.finished_at, finished.get(action.kind, 0.0))
+    return {kind: round(at - decision.noticed_at, 1) for kind, at in finished.items()}

@@ -6,12 +6,12 @@ from typing import Any, Protocol
 import msgspec
 
 from signalbox.clock import Clock, iso, iso_precise
-from signalbox.errors import ConflictError
+from signalbox.errors import ConflictError, MemberClosedError
 from signalbox.ledger.actions import Action
 from signalbox.ledger.records import Plan, PlanStore, Record, RecordStore
 from signalbox.ledger.windows import Window, WindowStore, close_and_read
 from signalbox.spot.alerts import notice_alerts
-from signalbox.spot.commands import GroupCommands, parameter_name
+from signalbox.spot.commands import COMMAND_KINDS, GroupCommands, commands_name, parameter_name
 from signalbox.spot.configuration import Reason
 from signalbox.spot.episodes import Episode, episode_key, merge
 from signalbox.spot.estate import EstateReader, Snapshot
@@ -20,9 +20,9 @@ from signalbox.spot.planning import (
     Decision,
     Policy,
     actions_of,
-    commands_name,
     decide,
     parse_all_commands,
+    undecided,
 )
 from signalbox.spot.rebalancing import (
     LastRebalance,
@@ -31,6 +31,7 @@ from signalbox.spot.rebalancing import (
     limit_rebalances,
     rebalance_key,
 )
+from signalbox.spot.target_groups import to_look_up
 
 CLAIM_ATTEMPTS = 5
 BRANCHES = {
@@ -38,7 +39,7 @@ BRANCHES = {
     "deregister": ("deregister", "deregister-classic"),
     "containers": ("containers",),
     "nodes": ("nodes",),
-    "command": ("checkpoint", "command"),
+    "command": COMMAND_KINDS,
     "complete": ("complete", "terminate"),
     "alert": ("alert",),
 }
@@ -84,12 +85,12 @@ class PlanWindow:
         if committed is not None:
             return committed
         claims = self._claim(window, [msgspec.convert(entry, Notice) for entry in entries])
-        episodes = [claim.episode for claim in claims.values()]
-        at_risk = [e.instance for e in episodes if e.severity is Severity.REBALANCE]
-        snapshot = self._estate.snapshot([episode.instance for episode in episodes], at_risk)
-        commands = self._commands(snapshot)
-        found = [decide(episode, snapshot, commands, self._policy) for episode in episodes]
-        decisions = dict(zip(claims, self._limit(window, found, snapshot), strict=True))
+        try:
+            decisions, commands = self._decide(window, claims)
+        except MemberClosedError as error:  # trying again would not help: its instances have failed
+            why = Reason(error.code, str(error))
+            decisions = {key: undecided(claim.episode, why, self._policy) for key, claim in claims.items()}
+            commands = {}
         return self._commit(window, self._note(window, claims, decisions), commands)
 
     def _claim(self, window: Window, notices: Iterable[Notice]) -> "dict[str, Claim]":
@@ -146,11 +147,29 @@ class PlanWindow:
                 return limited
         raise ConflictError(f"{window}: the groups' last rebalance changed under every attempt to note it")
 
+    def _decide(
+        self, window: Window, claims: "dict[str, Claim]"
+    ) -> tuple[dict[str, Decision], dict[str, GroupCommands | Reason]]:
+        """Reads the estate and decides: by the episodes' keys, and the commands that were found."""
+        episodes = [claim.episode for claim in claims.values()]
+        at_risk = [e.instance for e in episodes if e.severity is Severity.REBALANCE]
+        snapshot = self._estate.snapshot([episode.instance for episode in episodes], at_risk)
+        commands = self._commands(snapshot)
+        snapshot = self._with_target_groups(snapshot, commands)
+        found = [decide(episode, snapshot, commands, self._policy) for episode in episodes]
+        return dict(zip(claims, self._limit(window, found, snapshot), strict=True)), commands
+
     def _commands(self, snapshot: Snapshot) -> dict[str, GroupCommands | Reason]:
         prefix = self._policy.command_prefix
         names = sorted({name for i in snapshot.instances.values() if (name := commands_name(i))})
         parameters = [parameter for name in names if (parameter := parameter_name(prefix, name))]
         return parse_all_commands(names, self._estate.parameters(parameters), prefix)
+
+    def _with_target_groups(
+        self, snapshot: Snapshot, commands: dict[str, GroupCommands | Reason]
+    ) -> Snapshot:
+        found = self._estate.target_groups(to_look_up(snapshot, commands))
+        return msgspec.structs.replace(snapshot, target_groups=found)
 
     def _note(
         self, window: Window, claims: "dict[str, Claim]", decisions: dict[str, Decision]
