@@ -57,6 +57,7 @@ class Account:
 
     def __init__(self, aws: EmbeddedAws, outputs: Mapping[str, str]) -> None:
         self._sqs = aws.client("sqs")
+        self._stepfunctions = aws.client("stepfunctions")
         self._outputs = outputs
         self._ledger = DynamoLedger(aws.client("dynamodb"), outputs["LedgerTableName"], time.time)
 
@@ -68,9 +69,34 @@ class Account:
             for number in range(max(1, pointer.number - most + 1), pointer.number + 1)
         ]
 
+    def windows_of(self, instance: str) -> list[Window]:
+        """Those that planned something for the instance, or took it on last, oldest first."""
+        keys = {
+            episode_key(key.account, key.region, instance): key for key, _ in self._ledger.pointers(DOMAIN)
+        }
+        found = set[Window]()
+        for key, record in self._ledger.records(sorted(keys)).items():
+            episode, of = msgspec.convert(record.body, Episode), keys[key]
+            numbers = {episode.window, *episode.planned.values()} - {0}
+            found |= {Window(of.domain, of.account, of.region, number) for number in numbers}
+        return sorted(found)
+
     def rejections(self) -> list[Rejection]:
         """Today's, UTC."""
         return self._ledger.rejections(DOMAIN, f"{datetime.now(UTC):%Y-%m-%d}")
+
+    def executions(self, window: Window) -> list[str]:
+        """How each execution of the window stands, recoveries included: as ``FAILED ActionsFailed``."""
+        machine = self._outputs["SpotStateMachineArn"]
+        pages = self._stepfunctions.get_paginator("list_executions").paginate(stateMachineArn=machine)
+        arns = [
+            execution["executionArn"]
+            for page in pages
+            for execution in page["executions"]
+            if execution["name"].startswith(window.execution_name)
+        ]
+        found = [self._stepfunctions.describe_execution(executionArn=arn) for arn in arns]
+        return [" ".join(filter(None, (each["status"], each.get("error")))) for each in found]
 
     def queues(self) -> list[Depth]:
         """Every queue that the stack's outputs name."""

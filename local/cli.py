@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
 # Each has a `main(arguments) -> int` of its own, and is only imported when called.
 OWN_MODULES = {
     "demo": "a Spot interruption handled from beginning to end, and checked",
+    "dashboards": "pictures of the stack's dashboards, from a run of its own",
     "status": "what happened, from the ledger",
+    "trace": "where the time of a window went, from the traces",
 }
 ABOUT = """\
 The embedded AWS: ministack (the spine, at SIGNALBOX_SPINE_PORT, default 4566) and moto behind a guard (the
@@ -114,9 +117,13 @@ def _up(_: argparse.Namespace, settings: LocalSettings) -> int:
 
 
 def print_left_out(left_out: Sequence[LeftOut]) -> None:
-    """Says what of the template isn't in the embedded stack, and why."""
+    """Says what of the template isn't in the embedded stack, and why: a line for each kind."""
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
     for part in left_out:
-        print(f"Not in the embedded stack: {part.name} ({part.kind}): {part.reason}")
+        names[part.kind, part.reason].append(part.name)
+    for (kind, reason), found in names.items():
+        what = f"{found[0]} ({kind})" if len(found) == 1 else f"{len(found)} of {kind}"
+        print(f"Not in the embedded stack: {what}: {reason}")
 
 
 def _down(options: argparse.Namespace, settings: LocalSettings) -> int:

@@ -1,6 +1,7 @@
-"""`python -m local demo`: five interruption warnings, handled from beginning to end, and checked.
+"""`python -m local demo`: interruptions and what may go wrong with them, from beginning to end, and checked.
 
-The warnings are dated so that their deadline is near: nothing is sped up, but nobody waits two minutes.
+Warnings, of an ECS node too, rebalance recommendations, and a group that AWS refuses to detach from. The
+events are dated so that the deadline is near: nothing is sped up, but nobody waits two minutes.
 """
 
 from __future__ import annotations
@@ -8,15 +9,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
+from rich.padding import Padding
 
-from local import events, fleet
-from local.account import Account, WindowAccount
+from local import events, fleet, timeline
+from local.account import Account
 from local.cli import print_left_out
 from local.deployment import DeploymentError, deploy
 from local.display import table, terminal
@@ -26,24 +27,33 @@ from local.inspection import Expectation, Finding, inspect
 from local.processes import ProcessError
 from local.progress import Steps
 from local.settings import ROOT, LocalSettings, SettingsError
-from local.status import episodes_table
 from signalbox.clock import iso
 from signalbox.spot.notices import NOTICE_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
 
-    from signalbox.ledger.actions import Action
+    from local.account import WindowAccount
+    from local.inbox import Heard
+    from local.inspection import Instances
 
 AGE_SECONDS = 80.0
-"""How long ago the warnings say that they were sent: 40 s are left, and 10 until the commands are due."""
-WARNED = {"web": 3, "batch": 2}
+"""How long ago the events say that they were sent: 40 s are left, and 10 until the commands are due."""
+INTERRUPTED = {"web": 3, "batch": 2, "apps": 1}
+RECOMMENDED = {"queue": 2}
+REFUSED = "batch"
+"""The group whose detaching AWS refuses: nothing else waits for that."""
+SHARE = 20
+PARAMETERS = {
+    "SpotRebalanceMaximumShare": str(SHARE),
+    "SpotRebalanceMinimumAgeSeconds": "0",  # the fleet is younger than any sensible age
+}
 POLL_SECONDS = 0.3
 PATIENCE_SECONDS = 150.0
-WARNING = ROOT / "events" / "spot" / "interruption_warning.json"
+SAMPLES = ROOT / "events" / "spot"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,40 +73,125 @@ def main(arguments: Sequence[str]) -> int:
         return 130
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the timeline. Lines with the same key are the same news."""
-
-    key: str
-    at: float
-    subject: str
-    group: str
-    text: str
-
-
 def _demo(console: Console, state: Path) -> int:
     with Steps() as report:
         report("Starting the embedded AWS")
         aws = EmbeddedAws.start(state)
     with aws:
         with Steps() as report:
-            deployment = deploy(aws, report=report)
-            report("Making the fleet: two Auto Scaling groups, a load balancer, twelve Spot instances")
+            deployment = deploy(aws, overrides=PARAMETERS, report=report)
+            size = sum(group.desired for group in fleet.GROUPS)
+            report(f"Making the fleet: {size} Spot instances in {len(fleet.GROUPS)} Auto Scaling groups")
             made = fleet.create(aws)
             inbox = Inbox.open(aws, deployment.outputs)
         print_left_out(deployment.left_out)
         expectation = _expectation(made)
+        _refuse(aws, expectation)
         _send(aws, expectation)
-        console.print(
-            f"\n{len(expectation.instances)} interruption warnings, dated {AGE_SECONDS:.0f} s ago:"
-            f" EC2 takes the instances at {iso(expectation.deadline)}.\n"
-            "[dim]seconds after the notice[/]"
-        )
+        console.print(_story(expectation))
         windows = _follow(console, Account(aws, deployment.outputs), expectation)
-        findings = inspect(aws, deployment.outputs, expectation, windows, inbox.drain())
-    for window in windows:
-        console.print(episodes_table(window))
+        heard = inbox.drain()
+        findings = inspect(aws, deployment.outputs, expectation, windows, heard)
+    _show_failures(console, heard)
     return _conclude(console, findings, state / "logs")
+
+
+def _expectation(made: fleet.Fleet) -> Expectation:
+    noticed_at = float(int(time.time() - AGE_SECONDS))
+    groups = {group.name: group for group in fleet.GROUPS}
+    return Expectation(
+        members={group: frozenset(instances) for group, instances in made.instances.items()},
+        interrupted=_first(made, INTERRUPTED),
+        recommended=_first(made, RECOMMENDED),
+        replaced_at_once={group: max(1, groups[group].desired * SHARE // 100) for group in RECOMMENDED},
+        refused=frozenset({REFUSED}),
+        target_groups={
+            group: made.target_group_arn for group in INTERRUPTED if groups[group].behind_load_balancer
+        },
+        clusters={group: groups[group].ecs_cluster for group in INTERRUPTED if groups[group].ecs_cluster},
+        noticed_at=noticed_at,
+        deadline=noticed_at + NOTICE_SECONDS,
+    )
+
+
+def _first(made: fleet.Fleet, counts: Mapping[str, int]) -> dict[str, frozenset[str]]:
+    return {group: frozenset(made.instances[group][:count]) for group, count in counts.items()}
+
+
+def _refuse(aws: EmbeddedAws, expectation: Expectation) -> None:
+    for group in expectation.refused:
+        aws.order_fault(
+            {
+                "operation": "autoscaling:DetachInstances",
+                "match": {"AutoScalingGroupName": group},
+                "fault": "error",
+                "times": None,
+                "status": 403,
+                "code": "AccessDenied",
+                "message": "refused for the demo",
+            }
+        )
+
+
+def _send(aws: EmbeddedAws, expectation: Expectation) -> None:
+    aws.deliver(
+        [
+            *_about("interruption_warning", expectation.interrupted, expectation.noticed_at),
+            *_about("rebalance_recommendation", expectation.recommended, expectation.noticed_at),
+        ]
+    )
+
+
+def _about(sample: str, instances: Instances, noticed_at: float) -> list[dict[str, Any]]:
+    """The sample event about each of the instances."""
+    named = sorted(instance for members in instances.values() for instance in members)
+    values = events.Values(datetime.fromtimestamp(noticed_at, UTC), iter(named))
+    return events.fill(events.read(SAMPLES / f"{sample}.json") * len(named), values)
+
+
+def _story(expectation: Expectation) -> str:
+    return (
+        f"\nAll dated {AGE_SECONDS:.0f} s ago:\n"
+        f"- interruption warnings for {_counted(expectation.interrupted)}:"
+        f" EC2 takes them at {iso(expectation.deadline)};\n"
+        f"- rebalance recommendations for {_counted(expectation.recommended)}.\n"
+        f"AWS will refuse to detach instances of {', '.join(expectation.refused)}.\n"
+        "[dim]seconds after the notice[/]"
+    )
+
+
+def _counted(instances: Instances) -> str:
+    return ", ".join(f"{len(members)} of {group}" for group, members in instances.items())
+
+
+def _follow(console: Console, account: Account, expectation: Expectation) -> list[WindowAccount]:
+    """Prints what the ledger has to tell as it comes, until all is settled and told and nothing runs."""
+    told: set[str] = set()
+    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        windows = account.windows(most=10)
+        for line in timeline.lines(windows):
+            if line.key not in told:
+                told.add(line.key)
+                console.print(timeline.row(line, expectation.noticed_at))
+        if _is_over(account, windows, expectation) or time.monotonic() > give_up_at:
+            return windows
+        time.sleep(POLL_SECONDS)
+
+
+def _is_over(account: Account, windows: Sequence[WindowAccount], expectation: Expectation) -> bool:
+    settled = {instance for w in windows if w.state == "settled" for instance in w.episodes}
+    return settled >= expectation.instances and not any(
+        "RUNNING" in account.executions(window.window) for window in windows
+    )
+
+
+def _show_failures(console: Console, heard: Heard) -> None:
+    """What a person was told of what went wrong."""
+    for alert in heard.alerts:
+        if alert["MessageAttributes"]["outcome"]["Value"] == "failed":
+            console.print("\n[red]The alert about the failure[/]")
+            console.print(Padding(escape(alert["Message"]), (0, 0, 1, 2), expand=False))
 
 
 def _conclude(console: Console, findings: Sequence[Finding], logs: Path) -> int:
@@ -110,91 +205,3 @@ def _conclude(console: Console, findings: Sequence[Finding], logs: Path) -> int:
         return 1
     console.print("[green]Every check holds.[/] Next: make up, make send, make status (see README.md).")
     return 0
-
-
-def _expectation(made: fleet.Fleet) -> Expectation:
-    warned = {group: made.instances[group][:count] for group, count in WARNED.items()}
-    noticed_at = float(int(time.time() - AGE_SECONDS))
-    return Expectation(
-        groups={group: frozenset(instances) for group, instances in warned.items()},
-        members={group: frozenset(instances) for group, instances in made.instances.items()},
-        target_groups={"web": made.target_group_arn},
-        noticed_at=noticed_at,
-        deadline=noticed_at + NOTICE_SECONDS,
-    )
-
-
-def _send(aws: EmbeddedAws, expectation: Expectation) -> None:
-    instances = sorted(expectation.instances)
-    noticed = datetime.fromtimestamp(expectation.noticed_at, UTC)
-    aws.deliver(events.fill(events.read(WARNING) * len(instances), events.Values(noticed, iter(instances))))
-
-
-def _follow(console: Console, account: Account, expectation: Expectation) -> list[WindowAccount]:
-    """Prints what the ledger has to tell as it comes, until every warned instance is settled."""
-    told: set[str] = set()
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        windows = account.windows(most=10)
-        news = sorted((line for w in windows for line in _lines(w)), key=lambda line: (line.at, line.key))
-        for line in news:
-            if line.key not in told:
-                told.add(line.key)
-                offset = line.at - expectation.noticed_at
-                console.print(f"{offset:6.1f}  {line.subject:<20} {line.group:<6} {escape(line.text)}")
-        settled = {i for w in windows if w.state == "settled" for i in w.episodes}
-        done = settled >= expectation.instances and all(_published(w) for w in windows)
-        if done or time.monotonic() > give_up_at:
-            return windows
-        time.sleep(POLL_SECONDS)
-
-
-def _published(window: WindowAccount) -> bool:
-    messages = [action for action in window.actions if action.kind in ("alert", "event")]
-    return all(action.status not in ("pending", "running") for action in messages)
-
-
-def _lines(window: WindowAccount) -> Iterator[Line]:
-    if window.plan is None:
-        return
-    for decision in window.decisions:
-        why = "; ".join(reason.text for reason in decision.reasons)
-        text = f"{decision.mode}: {', '.join(decision.kinds) or 'nothing to do'} ({why})"
-        key = f"{window.window} plan {decision.instance}"
-        yield Line(key, window.plan.planned_at, decision.instance, decision.group, text)
-    for action in window.actions:
-        if action.finished_at:
-            for subject in action.subjects or ("",):
-                yield _action_line(window, action, subject)
-    if window.plan.settled:
-        at = window.plan.settled["settled_at"]
-        for instance, episode in window.episodes.items():
-            left = episode.timings.get("seconds_left")
-            spare = "" if left is None else f", {left:.0f} s of the notice left"
-            key = f"{window.window} settled {instance}"
-            yield Line(key, at, instance, episode.group, f"{episode.outcome}{spare}")
-
-
-DONE = {
-    "detach": "detached from the group, replacement starting",
-    "deregister": "draining from the target group",
-    "deregister-classic": "draining from the classic load balancer",
-    "containers": "ECS container instance draining",
-    "nodes": "EKS node cordoned and drained",
-    "checkpoint": "checkpoint commands sent",
-    "command": "shutdown commands sent",
-    "complete": "lifecycle hook completed",
-    "terminate": "ended by its group, replacement starting",
-    "alert": "alert published",
-    "event": "domain event published",
-}
-
-
-def _action_line(window: WindowAccount, action: Action, subject: str) -> Line:
-    status, reason = action.outcome_of(subject)
-    text = DONE[action.kind] if status == "succeeded" else f"{action.kind} {status}: {reason}"
-    if action.kind == "command" and status == "succeeded":
-        text += f", {action.deadline - action.finished_at:.0f} s before the deadline"
-    if action.kind == "alert":
-        text += f": {action.payload['subject']}"
-    return Line(f"{window.window} {action.id} {subject}", action.finished_at, subject, action.group, text)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from local.embedded import EmbeddedAws
+    from local.embedded import Clients, EmbeddedAws
 
 STACK = "signalbox-local"
 SAM_CLI = "aws-sam-cli==1.170.0"
@@ -106,7 +106,8 @@ def deploy(
             return Deployment(outputs(aws, stack), pruned.left_out, changed=False)
         stamp.unlink(missing_ok=True)
         report(f"Deploying stack {stack}")
-        _create_documents(aws, pruned)
+        if aws.estate is not None:
+            create_documents(aws, pruned)
         _sam_deploy(aws, application, pruned, parameters, stack)
     stamp.write_text(json.dumps(mark))
     return Deployment(outputs(aws, stack), pruned.left_out, changed=True)
@@ -242,10 +243,9 @@ def parameters_for(
     return {name: value for name, value in parameters.items() if name in declared}
 
 
-def _create_documents(aws: EmbeddedAws, pruned: Pruned) -> None:
-    if aws.estate is None:
-        return
-    ssm = aws.client("ssm")
+def create_documents(place: Clients, pruned: Pruned) -> None:
+    """Makes in the estate what was left out of the spine's template for it."""
+    ssm = place.client("ssm")
     for name, properties in pruned.documents.items():
         try:
             ssm.delete_document(Name=name)

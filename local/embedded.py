@@ -13,7 +13,8 @@ import shutil
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
+from urllib.parse import urlencode
 
 import boto3
 import botocore.session
@@ -150,16 +151,40 @@ class EmbeddedAws:
             **options,
         )
 
-    def deliver(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Puts events on the default bus as they stand, whatever their source, as AWS itself would.
+    def elsewhere(self, account: str, region: str) -> Elsewhere:
+        """Another account or region of the same AWS, as its root."""
+        return Elsewhere(self, account, region)
 
+    def deliver(self, events: list[dict[str, Any]], **bus: str) -> list[dict[str, Any]]:
+        """Puts events on a bus as they stand, whatever their source, as AWS itself would.
+
+        It is the default bus of this account and region, or what `bus`, `account` and `region` name.
         For each, in order: `{"id": its id, "rules": [names of the rules it matched]}`.
         """
-        status, answer = _ask(self.spine_port, "POST", "/_signalbox/events", json.dumps(events), timeout=60)
+        path = f"/_signalbox/events?{urlencode(bus)}"
+        status, answer = _ask(self.spine_port, "POST", path, json.dumps(events), timeout=60)
         if status != HTTPStatus.OK:
             raise ProcessError(f"The spine refused the events: {answer.decode(errors='replace')}")
         delivered: list[dict[str, Any]] = json.loads(answer)["events"]
         return delivered
+
+    def segments(self) -> list[dict[str, Any]]:
+        """The newest segments and subsegments of traces that functions and services sent, as they sent them.
+
+        Raises ProcessError where one of them was none that an X-Ray daemon would take.
+        """
+        _, answer = _ask(self.spine_port, "GET", "/_signalbox/segments", None, timeout=60)
+        found = json.loads(answer)
+        if found["refused"]:
+            raise ProcessError(f"No X-Ray daemon would take these segments: {found['refused']}")
+        sent: list[dict[str, Any]] = found["segments"]
+        return sent
+
+    def order_fault(self, fault: dict[str, Any]) -> None:
+        """Has the guard do something wrong at the next calls that it fits: see local/README.md."""
+        status, answer = _ask(self.estate_port, "POST", "/_guard/faults", json.dumps(fault), timeout=10)
+        if status != HTTPStatus.OK:
+            raise ProcessError(f"The guard refused the fault: {answer.decode(errors='replace')}")
 
     def alive(self) -> bool:
         """Whether every process of it still runs."""
@@ -190,6 +215,32 @@ class EmbeddedAws:
         self.spine.wait_until(lambda: answers(self.spine_port, "/_signalbox/health"), HEALTH_SECONDS)
         if self.estate is not None:
             self.estate.wait_until(lambda: answers(self.estate_port, "/_guard/health"), HEALTH_SECONDS)
+
+
+class Clients(Protocol):
+    """An account and region to make things in."""
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client of `service` there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Clients of one account and region, whose root they are."""
+
+    aws: EmbeddedAws
+    account: str
+    region: str
+
+    def client(self, service: str, **options: Any) -> Any:
+        """A boto3 client of `service` there. `options` go to boto3 as they are."""
+        place = {"region_name": self.region, "aws_access_key_id": self.account}
+        return self.aws.client(service, **place, aws_secret_access_key=SECRET_KEY, **options)
+
+    def deliver(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Puts events on the default bus there, as `EmbeddedAws.deliver` does."""
+        return self.aws.deliver(events, account=self.account, region=self.region)
 
 
 def end_all(state: Path) -> bool:
@@ -252,9 +303,7 @@ def spine_environment(
 def estate_environment(scratch: Path) -> dict[str, str]:
     """The environment of moto and its guard."""
     return (
-        inherited_environment()
-        | client_environment(None)
-        | {"MOTO_ACCOUNT_ID": ACCOUNT, "PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
+        inherited_environment() | client_environment(None) | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo fleet in the estate: two Auto Scaling groups, one behind a load balancer, twelve Spot instances.
+"""The demo fleet in the estate: Auto Scaling groups of Spot instances, one for each way they are treated.
 
 Making it twice changes nothing: each part is looked for by name first.
 """
@@ -9,18 +9,21 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from signalbox.spot.configuration import ECS_TAG, MODE_TAG, REBALANCE_TAG
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_autoscaling import AutoScalingClient
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
     from mypy_boto3_ssm import SSMClient
 
-    from local.embedded import EmbeddedAws
+    from local.embedded import Clients
 
 NAME = "signalbox-demo"
-ZONES = ("us-east-1a", "us-east-1b", "us-east-1c")
+ZONES = "abc"
 INSTANCE_TYPES = ("m6i.large", "m5.large", "m5a.large", "r5.large")
 IMAGE = "ami-12c6146b"  # one of those moto knows from the start
 DEREGISTRATION_DELAY_SECONDS = 90
@@ -29,7 +32,12 @@ PARAMETER_PREFIX = "/signalbox/spot"
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An Auto Scaling group of the fleet, what runs on its instances before they go, and its mode tag."""
+    """An Auto Scaling group of the fleet, what runs on its instances before they go, and its tags.
+
+    Attributes:
+        rebalance: the value of the tag that opts in to acting on rebalance recommendations; "" for none.
+        ecs_cluster: the ECS cluster that its instances are nodes of; "" for none.
+    """
 
     name: str
     desired: int
@@ -38,6 +46,19 @@ class Group:
     timeout_seconds: int = 25
     mode: str = "act"
     capacity_rebalance: bool = False
+    rebalance: str = ""
+    ecs_cluster: str = ""
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Those that the group has, and hands down to its instances."""
+        named = {
+            "Name": self.name,
+            MODE_TAG: self.mode,
+            REBALANCE_TAG: self.rebalance,
+            ECS_TAG: self.ecs_cluster,
+        }
+        return {key: value for key, value in named.items() if value}
 
 
 GROUPS = (
@@ -47,6 +68,20 @@ GROUPS = (
         6,
         behind_load_balancer=False,
         shutdown=("/opt/batch/checkpoint --to s3", "systemctl stop batch"),
+    ),
+    Group(
+        "queue",
+        5,
+        behind_load_balancer=False,
+        shutdown=("systemctl stop queue-worker",),
+        rebalance="act",
+    ),
+    Group(
+        "apps",
+        3,
+        behind_load_balancer=False,
+        shutdown=("docker stop --time 20 $(docker ps --quiet)",),
+        ecs_cluster=NAME,
     ),
 )
 
@@ -59,13 +94,13 @@ class Fleet:
     target_group_arn: str
 
 
-def create(aws: EmbeddedAws) -> Fleet:
+def create(aws: Clients) -> Fleet:
     """Makes what is missing of the fleet, through the guard, as the account's root."""
     target_group = add(aws, *GROUPS)
     return Fleet(members(aws), target_group)
 
 
-def add(aws: EmbeddedAws, *groups: Group) -> str:
+def add(aws: Clients, *groups: Group) -> str:
     """Makes those of the groups that are missing, in the fleet's network; answers its target group's ARN."""
     subnets = _subnets(aws.client("ec2"))
     target_group = _target_group(aws.client("elbv2"), subnets)
@@ -74,10 +109,12 @@ def add(aws: EmbeddedAws, *groups: Group) -> str:
     for group in groups:
         _group(autoscaling, group, subnets, target_group)
         _commands(aws.client("ssm"), group)
+        if group.ecs_cluster:
+            _join(aws.client("ecs"), group.ecs_cluster, members(aws, group.name)[group.name])
     return target_group
 
 
-def members(aws: EmbeddedAws, *names: str) -> dict[str, tuple[str, ...]]:
+def members(aws: Clients, *names: str) -> dict[str, tuple[str, ...]]:
     """The instances in service, by group: of these groups, or of the fleet's. A missing group is absent."""
     autoscaling: AutoScalingClient = aws.client("autoscaling")
     wanted = list(names or (group.name for group in GROUPS))
@@ -92,6 +129,29 @@ def members(aws: EmbeddedAws, *names: str) -> dict[str, tuple[str, ...]]:
     }
 
 
+def container_states(aws: Clients, cluster: str) -> dict[str, str]:
+    """Instance → status, of each container instance of an ECS cluster."""
+    return _container_states(aws.client("ecs"), cluster)
+
+
+def _container_states(ecs: ECSClient, cluster: str) -> dict[str, str]:
+    pages = ecs.get_paginator("list_container_instances").paginate(cluster=cluster)
+    arns = [arn for page in pages for arn in page["containerInstanceArns"]]
+    if not arns:
+        return {}
+    found = ecs.describe_container_instances(cluster=cluster, containerInstances=arns)["containerInstances"]
+    return {each["ec2InstanceId"]: each["status"] for each in found}
+
+
+def _join(ecs: ECSClient, cluster: str, instances: Iterable[str]) -> None:
+    """Registers the instances with the cluster, as their ECS agents would."""
+    ecs.create_cluster(clusterName=cluster)
+    for instance in sorted(set(instances) - _container_states(ecs, cluster).keys()):
+        ecs.register_container_instance(
+            cluster=cluster, instanceIdentityDocument=json.dumps({"instanceId": instance})
+        )
+
+
 def _subnets(ec2: EC2Client) -> list[str]:
     named = [{"Name": "tag:Name", "Values": [NAME]}]
     found = ec2.describe_vpcs(Filters=_filters(named))["Vpcs"]
@@ -100,9 +160,11 @@ def _subnets(ec2: EC2Client) -> list[str]:
         return [subnet["SubnetId"] for subnet in subnets["Subnets"]]
     vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
     subnets_made = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{number * 16}.0/20", AvailabilityZone=zone)["Subnet"][
-            "SubnetId"
-        ]
+        ec2.create_subnet(
+            VpcId=vpc,
+            CidrBlock=f"10.0.{number * 16}.0/20",
+            AvailabilityZone=f"{ec2.meta.region_name}{zone}",
+        )["Subnet"]["SubnetId"]
         for number, zone in enumerate(ZONES)
     ]
     # Tagged last: an interrupted run leaves an unnamed network behind, never half of this one.
@@ -151,7 +213,6 @@ def _launch_template(ec2: EC2Client) -> None:
 def _group(autoscaling: AutoScalingClient, group: Group, subnets: list[str], target_group: str) -> None:
     if autoscaling.describe_auto_scaling_groups(AutoScalingGroupNames=[group.name])["AutoScalingGroups"]:
         return
-    tags = {"Name": group.name, "signalbox:spot": group.mode}
     autoscaling.create_auto_scaling_group(
         AutoScalingGroupName=group.name,
         MinSize=0,
@@ -179,7 +240,7 @@ def _group(autoscaling: AutoScalingClient, group: Group, subnets: list[str], tar
                 "Value": value,
                 "PropagateAtLaunch": True,
             }
-            for key, value in tags.items()
+            for key, value in group.tags.items()
         ],
     )
 

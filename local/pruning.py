@@ -26,6 +26,10 @@ LEFT_OUT = {
     "AWS::XRay::Group": "ministack has no X-Ray",
     "AWS::XRay::SamplingRule": "ministack has no X-Ray",
 }
+LEFT_OUT_WITH = {
+    ("AWS::CloudWatch::Alarm", "Metrics"): "ministack's CloudFormation makes alarms of one metric only",
+}
+"""Resources of a kind that have a certain property."""
 IN_ESTATE = {
     "AWS::SSM::Document": "created in the estate instead, where Run Command is",
 }
@@ -65,11 +69,10 @@ def prune(template: Mapping[str, Any], values: Mapping[str, str]) -> Pruned:
     Raises TemplateError for a document's name that isn't made of parameters alone.
     """
     known = {**defaults(template), **values}
-    gone = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if resource["Type"] in LEFT_OUT or resource["Type"] in IN_ESTATE
+    reasons = {
+        name: reason for name, item in template["Resources"].items() if (reason := _reason_to_leave_out(item))
     }
+    gone = {name: template["Resources"][name] for name in reasons}
     documents = {
         name: resource["Properties"] for name, resource in gone.items() if resource["Type"] in IN_ESTATE
     }
@@ -81,7 +84,7 @@ def prune(template: Mapping[str, Any], values: Mapping[str, str]) -> Pruned:
         for key, output in template.get("Outputs", {}).items()
     }
     left_out = (
-        *(LeftOut(name, item["Type"], (LEFT_OUT | IN_ESTATE)[item["Type"]]) for name, item in gone.items()),
+        *(LeftOut(name, item["Type"], reasons[name]) for name, item in gone.items()),
         *(
             LeftOut(key, "output", f"it is of {', '.join(lost)}")
             for key, lost in lost_outputs.items()
@@ -98,6 +101,12 @@ def prune(template: Mapping[str, Any], values: Mapping[str, str]) -> Pruned:
     }
     pruned = replace(kept, names)
     return Pruned(pruned, left_out, {names[name]: documents[name] for name in documents})
+
+
+def _reason_to_leave_out(resource: Mapping[str, Any]) -> str | None:
+    kind = resource["Type"]
+    properties = (LEFT_OUT_WITH.get((kind, name)) for name in resource.get("Properties", {}))
+    return (LEFT_OUT | IN_ESTATE).get(kind) or next(filter(None, properties), None)
 
 
 def defaults(template: Mapping[str, Any]) -> dict[str, str]:

@@ -1,14 +1,19 @@
-"""The spine: ministack served on the loopback, with the two doors this project needs.
+"""The spine: ministack served on the loopback, with the doors this project needs.
 
     GET  /_signalbox/health
     GET  /_signalbox/principal?access_key=ASIA…   whose session an access key is (the guard asks)
     POST /_signalbox/events                       an event, or a list, put on the default bus as it stands
+        ?bus=signalbox-local                      … on another bus
+        ?account=444455556666&region=eu-west-1    … on a bus of another account or region
+    GET  /_signalbox/segments                     the newest segments of traces, by functions and services
 
 PutEvents refuses `aws.*` sources, as AWS does, and writes its own id, time and account. The second door is
 how an event of AWS's own arrives here: unchanged, whatever its source. Both are refused off the loopback.
 
 The environment (see local.embedded.spine_environment) must be set before this module is imported: ministack
 reads it at import.
+
+Whom ministack takes a session for is put right: see `role_arns_as_principals`.
 """
 
 from __future__ import annotations
@@ -21,31 +26,34 @@ import os
 import resource
 import shutil
 import signal
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Never
+from typing import Any, Never, Self
 from urllib.parse import parse_qs
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
-from ministack.core import lambda_runtime
+from ministack.core import iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, sts
 
+from local import propagation, service_roles, undelivered
+from local.segments import Collector
 from local.settings import HOST
 
 type Scope = dict[str, Any]
 type Receive = Callable[[], Awaitable[dict[str, Any]]]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+DEFAULT_BUS = "default"
 LOOPBACK = {"127.0.0.1", "::1"}
 LARGEST_BODY = 64 * 2**20
 
 logger = logging.getLogger("signalbox.spine")
+segments = Collector()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +62,21 @@ class Answer:
 
     status: HTTPStatus
     body: object
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """An event bus, by its name."""
+
+    name: str
+    account: str
+    region: str
+
+    @classmethod
+    def of(cls, query: dict[str, list[str]]) -> Self:
+        """The bus that a request names; as far as it does not, the default bus of this account and region."""
+        usual = {"bus": DEFAULT_BUS, "account": get_account_id(), "region": get_region()}
+        return cls(*(query.get(name, [value])[0] for name, value in usual.items()))
 
 
 class RefusedError(Exception):
@@ -69,6 +92,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http" and scope["path"].startswith("/_signalbox/"):
         await _answer(scope, receive, send)
     else:
+        propagation.inherit(scope.get("headers", ()))
         await ministack.app(_as_tls(scope), receive, send)
 
 
@@ -100,7 +124,10 @@ async def _route(scope: Scope, receive: Receive) -> Answer:
         case "GET", "/_signalbox/principal":
             return Answer(HTTPStatus.OK, principal(parse_qs(scope["query_string"].decode())))
         case "POST", "/_signalbox/events":
-            return Answer(HTTPStatus.OK, {"events": deliver(parse_events(await _body(receive)))})
+            bus = Bus.of(parse_qs(scope["query_string"].decode()))
+            return Answer(HTTPStatus.OK, {"events": deliver(parse_events(await _body(receive)), bus)})
+        case "GET", "/_signalbox/segments":
+            return Answer(HTTPStatus.OK, dict(zip(("segments", "refused"), segments.contents(), strict=True)))
         case method, path:
             raise RefusedError(HTTPStatus.NOT_FOUND, f"no such door: {method} {path}")
 
@@ -123,12 +150,33 @@ def principal(query: dict[str, list[str]]) -> dict[str, str]:
     """
     key = next(iter(query.get("access_key", [])), "")
     arn = str((sts._sessions.get(key) or {}).get("Arn", ""))
-    # arn:aws:sts::<account>:assumed-role/<role>/<session>
+    role_arn = role_of(arn)
+    if role_arn is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"{key!r} is the access key of no assumed role here")
+    return {"arn": arn, "role_arn": role_arn, "account": arn.split(":")[4]}
+
+
+def role_of(arn: str) -> str | None:
+    """The role in `arn:aws:sts::<account>:assumed-role/<role>/<session>`; None for another kind of ARN."""
     kind, _, rest = arn.rpartition(":")[2].partition("/")
     if kind != "assumed-role":
-        raise RefusedError(HTTPStatus.NOT_FOUND, f"{key!r} is the access key of no assumed role here")
-    account = arn.split(":")[4]
-    return {"arn": arn, "role_arn": f"arn:aws:iam::{account}:role/{rest.split('/')[0]}", "account": account}
+        return None
+    return f"arn:aws:iam::{arn.split(':')[4]}:role/{rest.split('/')[0]}"
+
+
+def role_arns_as_principals() -> None:
+    """Has aws:PrincipalArn be the role's ARN for a session, as on AWS.
+
+    ("AWS global condition context keys", IAM User Guide.) ministack takes the session's own ARN, which the
+    members' trust policy doesn't let in.
+    """
+    resolve = iam_evaluator._resolve_condition_key
+
+    def resolved(key: str, context: Any) -> Any:
+        value = resolve(key, context)
+        return role_of(value) or value if key.lower() == "aws:principalarn" else value
+
+    iam_evaluator._resolve_condition_key = resolved
 
 
 def parse_events(body: bytes) -> list[dict[str, Any]]:
@@ -144,26 +192,29 @@ def parse_events(body: bytes) -> list[dict[str, Any]]:
     return events
 
 
-def deliver(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Puts events on the default bus of this account and region; says which rules each one matched."""
-    return [{"id": event.get("id"), "rules": _deliver(event)} for event in events]
+def deliver(events: list[dict[str, Any]], bus: Bus) -> list[dict[str, Any]]:
+    """Puts events on a bus, wherever they say they come from; says which rules each one matched.
+
+    Raises RefusedError 404 for a bus that isn't there.
+    """
+    with request_scope(bus.account, bus.region):
+        if bus.name not in {DEFAULT_BUS, *eventbridge._event_buses}:
+            raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no such event bus: {bus}")
+        return [{"id": event.get("id"), "rules": _deliver(event, bus.name)} for event in events]
 
 
-def _deliver(event: dict[str, Any]) -> list[str]:
+def _deliver(event: dict[str, Any], bus: str) -> list[str]:
     view = eventbridge._EventView(
         {key: value for key, value in event.items() if key != "detail"}, json.dumps(event.get("detail"))
     )
-    record = {"EventBusName": "default", "EventId": event.get("id")}
-    # The bus is ours even when the event says it comes from another account or region.
-    with request_scope(get_account_id(), get_region()):
-        rules = [rule["Name"] for name, rule in eventbridge._rules.items() if _matches(name, rule, view)]
-        eventbridge._dispatch_event(record, view)
+    rules = [rule["Name"] for name, rule in eventbridge._rules.items() if _matches(name, rule, view, bus)]
+    eventbridge._dispatch_event({"EventBusName": bus, "EventId": event.get("id")}, view)
     return rules
 
 
-def _matches(name: str, rule: dict[str, Any], view: object) -> bool:
+def _matches(name: str, rule: dict[str, Any], view: object, bus: str) -> bool:
     return (
-        rule.get("EventBusName", "default") == "default"
+        rule.get("EventBusName", DEFAULT_BUS) == bus
         and rule.get("State") == "ENABLED"
         and bool(rule.get("EventPattern"))
         and eventbridge._matches_pattern_view(rule["EventPattern"], view, name)
@@ -215,11 +266,13 @@ def main() -> None:
     )
     options = parser.parse_args()
     _raise_open_file_limit()
-    # Functions with active tracing send segments to this socket. Nobody reads it; nobody else may get them.
-    with socket.socket(type=socket.SOCK_DGRAM) as segments:
-        segments.bind((HOST, 0))
-        os.environ["AWS_XRAY_DAEMON_ADDRESS"] = f"{HOST}:{segments.getsockname()[1]}"
-        asyncio.run(_serve(options.port, options.scratch))
+    role_arns_as_principals()
+    # Functions inherit it, and send the segments of their traces there.
+    os.environ["AWS_XRAY_DAEMON_ADDRESS"] = segments.listen()
+    propagation.install(segments.take)
+    undelivered.install()
+    service_roles.install()
+    asyncio.run(_serve(options.port, options.scratch))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from signalbox.ledger.actions import Action
     from signalbox.ledger.records import Rejection
+    from signalbox.spot.episodes import Episode
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -102,21 +103,34 @@ def show(
 
 
 def episodes_table(account: WindowAccount) -> Table:
-    """One row an instance: what threatens it, how it is treated, how it ended, and why."""
-    episodes = table("instance", "group", "what comes", "mode", "outcome", "s left", "why")
+    """One row an instance: what threatens it, how it is treated, how it ended, how soon, and why."""
+    columns = ("instance", "group", "what comes", "mode", "outcome", "s after the notice", "s left", "why")
+    episodes = table(*columns)
     for decision in account.decisions:
         episode = account.episodes.get(decision.instance)
-        left = episode.timings.get("seconds_left") if episode else None
+        timings = episode.timings if episode else {}
+        left = timings.get("seconds_left")
+        steps = [f"{kind} {timings[kind]:.1f}" for kind in decision.kinds if kind in timings]
         episodes.add_row(
             decision.instance,
             decision.group or "-",
             f"{decision.instance_action} {iso(decision.deadline)[11:]}",
             decision.mode,
-            (episode.outcome or episode.status) if episode else "-",
+            _outcome(episode) if episode else "-",
+            ", ".join(steps) or "-",
             "-" if left is None else f"{left:.1f}",
             "; ".join(reason.text for reason in decision.reasons),
         )
     return episodes
+
+
+def _outcome(episode: Episode) -> str:
+    outcome = episode.outcome or episode.status
+    return (
+        f"{outcome}, found running at {iso(episode.found_running_at)}"
+        if episode.found_running_at
+        else outcome
+    )
 
 
 def actions_table(actions: Sequence[Action]) -> Table:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from threading import Lock
 from typing import TYPE_CHECKING, Protocol
@@ -12,7 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
 from local.estate.errors import AwsError
+from local.estate.requests import ROOT_OF_ACCOUNT
 from local.estate.resources import resources_of
+from local.settings import ACCESS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from local.estate.requests import AwsRequest
     from local.estate.resources import Resource
 
-# What both emulators take for the account's root.
-ROOT_KEY = re.compile(r"test|\d{12}")
 CACHE_SECONDS = 2.0
 
 
@@ -64,10 +63,13 @@ class Authorization:
         with self._lock:
             self._remembered.clear()
 
-    def check(self, request: AwsRequest) -> None:
-        """Raises AwsError, in the words of the service, for a key that is unknown or a call not allowed."""
-        if ROOT_KEY.fullmatch(request.access_key):
-            return
+    def check(self, request: AwsRequest) -> AwsRequest:
+        """The request in its caller's account.
+
+        Raises AwsError, in the words of the service, for a key that is unknown or a call not allowed.
+        """
+        if request.access_key == ACCESS_KEY or ROOT_OF_ACCOUNT.fullmatch(request.access_key):
+            return request
         principal = self._recall(
             ("principal", request.access_key), lambda: self._source.principal(request.access_key)
         )
@@ -77,10 +79,12 @@ class Authorization:
             ("policies", principal.role_arn),
             lambda: [parse_policy_document(document) for document in self._source.policies(principal)],
         )
+        request = replace(request, account=principal.account)
         for resource in resources_of(request):
             decision = evaluate(_context(request, principal, resource), policies).decision
             if decision != "Allow":
                 raise denied(request, principal, resource.arn, explicitly=decision == "Deny")
+        return request
 
     def _recall[T](self, key: tuple[str, str], ask: Callable[[], T]) -> T:
         now = self._clock()

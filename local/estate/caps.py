@@ -92,6 +92,13 @@ def _filter_values(request: AwsRequest) -> AwsError | None:
     )
 
 
+def _target_groups(request: AwsRequest) -> AwsError | None:
+    # Words: ansible-collections/amazon.aws#1593; the documentation names no cap.
+    if max(len(request.ids(parameter)) for parameter in ("Names", "TargetGroupArns")) <= 20:
+        return None
+    return AwsError("ValidationError", "You cannot describe more than '20' target groups at a time")
+
+
 CAPS: dict[str, Cap] = {
     # Words: reproio/ecs_deploy#39.
     "autoscaling:DetachInstances": _list_cap(
@@ -115,6 +122,7 @@ CAPS: dict[str, Cap] = {
         "ValidationError",
         "The number of group names that may be passed in is limited to {most}",
     ),
+    "elasticloadbalancing:DescribeTargetGroups": _target_groups,
     # Words: minamijoyo/myaws#25 and traefik/traefik#3625.
     "ecs:UpdateContainerInstancesState": _list_cap(
         "containerInstances", 10, "InvalidParameterException", "instanceIds can have at most {most} items."

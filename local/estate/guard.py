@@ -93,23 +93,24 @@ class Guard:
         return render(error, "query")
 
     def _serve(self, request: AwsRequest, environ: Environ) -> Answer:
-        self._authorize(request)
+        request = self._authorize(request)
         fault = self._meet_fault(request)
         if not self._limits.admits(request):
             self._throttle(request)
         if error := cap_error(request):
             self._calls.count_refused(request.name)
             raise error
-        answer = self._ask_moto(environ)
+        # The account that moto works in: it knows no sessions of the spine's.
+        answer = self._ask_moto(environ | {"HTTP_X_MOTO_ACCOUNT_ID": request.account})
         if fault and fault.fault is FaultKind.LOST_ANSWER and answer.succeeded:
             raise fault.error_for(request)
         return answer
 
-    def _authorize(self, request: AwsRequest) -> None:
+    def _authorize(self, request: AwsRequest) -> AwsRequest:
         if self._authorization is None:
-            return
+            return request
         try:
-            self._authorization.check(request)
+            return self._authorization.check(request)
         except AwsError as error:
             if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._calls.count_refused(request.name)

@@ -16,6 +16,8 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
+from local.settings import ACCOUNT
+
 if TYPE_CHECKING:
     from moto.core.model import OperationModel
 
@@ -25,6 +27,8 @@ type Environ = dict[str, Any]
 type Parameters = dict[str, Any]
 
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d+/([^/\s]+)/([^/\s]+)/aws4_request")
+# The root of an account: both emulators take it for an access key.
+ROOT_OF_ACCOUNT = re.compile(r"\d{12}")
 # Classic and version 2 load balancers share a signing name; the API version tells them apart.
 CLASSIC_LOAD_BALANCING = "2012-06-01"
 MODELS = {"autoscaling", "ec2", "ecs", "ssm"}
@@ -35,7 +39,7 @@ class AwsRequest:
     """One call of an AWS API.
 
     `service` is IAM's prefix, which is also the signing name; `parameters` are named and shaped as in the
-    service's model, whatever the protocol.
+    service's model, whatever the protocol. `account` is the caller's, as far as its key alone says it.
     """
 
     service: str
@@ -43,6 +47,7 @@ class AwsRequest:
     protocol: Protocol
     access_key: str
     region: str
+    account: str = ACCOUNT
     parameters: Parameters = field(default_factory=dict)
 
     @property
@@ -79,7 +84,8 @@ def recognise(environ: Environ) -> AwsRequest | None:
         operation = form.get("Action") or environ["REQUEST_METHOD"]
         protocol = "ec2" if service == "ec2" else "query"
     parameters = _parameters(_model(service, form), operation, protocol, form, body)
-    return AwsRequest(service, operation, protocol, access_key, region, parameters)
+    account = access_key if ROOT_OF_ACCOUNT.fullmatch(access_key) else ACCOUNT
+    return AwsRequest(service, operation, protocol, access_key, region, account, parameters)
 
 
 def _peek(environ: Environ) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -11,8 +10,6 @@ from moto.autoscaling.models import autoscaling_backends
 from moto.ec2.models import ec2_backends
 from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
-
-from local.settings import ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,23 +55,19 @@ def _reads_all(request: AwsRequest) -> bool:
 
 
 def _arn(request: AwsRequest, service: str, resource: str, account: str | None = None) -> str:
-    owner = _account() if account is None else account
+    owner = request.account if account is None else account
     return f"arn:aws:{service}:{request.region}:{owner}:{resource}"
 
 
-def _account() -> str:
-    return os.environ.get("MOTO_ACCOUNT_ID", ACCOUNT)
-
-
 def _instances(request: AwsRequest, ids: Iterable[str]) -> Iterable[Resource]:
-    tags = ec2_backends[_account()][request.region].tags
+    tags = ec2_backends[request.account][request.region].tags
     for instance in ids:
         arn = _arn(request, "ec2", f"instance/{instance}")
         yield Resource(arn, request.service, dict(tags.get(instance, {})))
 
 
 def _auto_scaling(request: AwsRequest) -> Iterable[Resource]:
-    groups = autoscaling_backends[_account()][request.region].autoscaling_groups
+    groups = autoscaling_backends[request.account][request.region].autoscaling_groups
     tagged = [
         tag.get("ResourceId", "") for tag in request.parameters.get("Tags") or [] if isinstance(tag, dict)
     ]
@@ -96,7 +89,7 @@ def _has(group: FakeAutoScalingGroup, instance_id: str) -> bool:
 
 def _load_balancing(request: AwsRequest) -> Iterable[Resource]:
     named = (request.text(name) for name in ("TargetGroupArn", "LoadBalancerArn", "ListenerArn", "RuleArn"))
-    backend = elbv2_backends[_account()][request.region]
+    backend = elbv2_backends[request.account][request.region]
     for arn in chain(filter(None, named), request.ids("ResourceArns")):
         owner = backend.target_groups.get(arn) or backend.load_balancers.get(arn)
         tags = backend.tagging_service.get_tag_dict_for_resource(arn) if owner else {}
@@ -139,7 +132,7 @@ def _ecs(request: AwsRequest) -> Iterable[Resource]:
 
 
 def _cluster_tags(request: AwsRequest, name: str) -> dict[str, str]:
-    cluster = ecs_backends[_account()][request.region].clusters.get(name)
+    cluster = ecs_backends[request.account][request.region].clusters.get(name)
     return {tag["key"]: tag["value"] for tag in cluster.tags or []} if cluster else {}
 
 

@@ -10,6 +10,7 @@ from local.estate.classic import classic_semantics
 from local.estate.commands import command_semantics
 from local.estate.containers import container_semantics
 from local.estate.groups import group_semantics
+from local.estate.hooks import hook_semantics
 from local.estate.instances import instance_semantics
 from local.estate.replacing import Replacements
 from local.estate.targets import target_semantics
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 def aws_semantics(clock: Clock = time.monotonic) -> Iterator[None]:
     """Within this context moto, in the whole process, behaves as the modules named above say.
 
-    Deregistration delays pass on `clock` (seconds, monotonic).
+    Deregistration delays and connection draining pass on `clock` (seconds, monotonic).
     """
     with Replacements() as replacements:
         instance_semantics(replacements)
         target_semantics(replacements, clock)
         group_semantics(replacements)
-        classic_semantics(replacements)
+        classic_semantics(replacements, clock)
         command_semantics(replacements)
         container_semantics(replacements)
+        hook_semantics(replacements)
         yield

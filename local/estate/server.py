@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import signal
 import threading
 import warnings
@@ -19,7 +18,7 @@ from local.estate.authorization import Authorization
 from local.estate.guard import Guard
 from local.estate.semantics import aws_semantics
 from local.estate.spine import SpineIdentity
-from local.settings import ACCOUNT, HOST
+from local.settings import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +59,6 @@ def estate_server(port: int, application: Application) -> Iterator[BaseWSGIServe
 
 def moto_application() -> Application:
     """moto's servers, told apart by the service a request is signed for."""
-    os.environ.setdefault("MOTO_ACCOUNT_ID", ACCOUNT)
     return Dispatcher(create_backend_app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http import HTTPStatus
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import boto3
@@ -13,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.estate.authorization import Principal
 from local.estate.errors import AwsError
-from local.settings import ACCESS_KEY, REGION, SECRET_KEY
+from local.settings import REGION, SECRET_KEY
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -30,23 +31,12 @@ class SpineIdentity:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._iam: IAMClient = boto3.client(
-            "iam",
-            endpoint_url=self._url,
-            region_name=REGION,
-            aws_access_key_id=ACCESS_KEY,
-            aws_secret_access_key=SECRET_KEY,
-            config=Config(
-                connect_timeout=SECONDS,
-                read_timeout=SECONDS,
-                max_pool_connections=50,
-                # The caller's own SDK tries again.
-                retries={"total_max_attempts": 1},
-            ),
-        )
+        self._lock = Lock()
+        self._clients: dict[str, IAMClient] = {}
 
     def close(self) -> None:
-        self._iam.close()
+        for client in self._clients.values():
+            client.close()
 
     def principal(self, access_key: str) -> Principal | None:
         """Raises AwsError 503 when the spine can't be asked."""
@@ -67,26 +57,48 @@ class SpineIdentity:
 
     def policies(self, principal: Principal) -> list[str]:
         """None of a role that is gone; raises AwsError 503 when the spine can't be asked."""
+        iam = self._iam(principal.account)
         try:
-            return self._policies(principal.role_arn.rpartition("/")[2])
-        except self._iam.exceptions.NoSuchEntityException:
+            return _policies(iam, principal.role_arn.rpartition("/")[2])
+        except iam.exceptions.NoSuchEntityException:
             return []
         except (BotoCoreError, ClientError) as error:
             raise _unreachable(self._url, error) from error
 
-    def _policies(self, role: str) -> list[str]:
-        inline = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
-        documents: list[object] = [
-            self._iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
-        ]
-        attached = self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        documents += [self._managed(policy["PolicyArn"]) for policy in attached]
-        return [document if isinstance(document, str) else json.dumps(document) for document in documents]
+    def _iam(self, account: str) -> IAMClient:
+        """IAM as the root of that account."""
+        with self._lock:
+            if account not in self._clients:
+                self._clients[account] = boto3.client(
+                    "iam",
+                    endpoint_url=self._url,
+                    region_name=REGION,
+                    aws_access_key_id=account,
+                    aws_secret_access_key=SECRET_KEY,
+                    config=Config(
+                        connect_timeout=SECONDS,
+                        read_timeout=SECONDS,
+                        max_pool_connections=50,
+                        # The caller's own SDK tries again.
+                        retries={"total_max_attempts": 1},
+                    ),
+                )
+            return self._clients[account]
 
-    def _managed(self, arn: str) -> object:
-        version = self._iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        found = self._iam.get_policy_version(PolicyArn=arn, VersionId=version)
-        return found["PolicyVersion"]["Document"]
+
+def _policies(iam: IAMClient, role: str) -> list[str]:
+    inline = iam.list_role_policies(RoleName=role)["PolicyNames"]
+    documents: list[object] = [
+        iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"] for name in inline
+    ]
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    documents += [_managed(iam, policy["PolicyArn"]) for policy in attached]
+    return [document if isinstance(document, str) else json.dumps(document) for document in documents]
+
+
+def _managed(iam: IAMClient, arn: str) -> object:
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    return iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
 
 def _unreachable(url: str, reason: object) -> AwsError:

@@ -61,13 +61,15 @@ class Drains:
     ) -> None:
         for target in targets:
             registered = group.targets.get(target["Id"])
-            if registered and _same_port(target, registered):
+            if registered and _same_port(target, registered, group):
                 self._begin(group, group.targets.pop(target["Id"]))
 
     def deregister_terminated_instances(
         self, _original: Callable[..., None], group: FakeTargetGroup, instance_ids: list[str]
     ) -> None:
-        self.deregister(_original, group, [{"Id": instance_id} for instance_id in instance_ids])
+        for instance_id in instance_ids:
+            if instance_id in group.targets:
+                self._begin(group, group.targets.pop(instance_id))
 
     def health_for(
         self,
@@ -114,5 +116,6 @@ class Drains:
         return [one.target for one in left.values()]
 
 
-def _same_port(asked: Target, registered: Target) -> bool:
-    return "Port" not in asked or str(asked["Port"]) == str(registered["Port"])
+def _same_port(asked: Target, registered: Target, group: FakeTargetGroup) -> bool:
+    """Who registered with a port of its own is found by it only: DeregisterTargets, API Reference."""
+    return str(asked.get("Port", group.port)) == str(registered["Port"])

@@ -72,6 +72,8 @@ def test_each_price_is_for_its_own_usage() -> None:
         sqs_requests=1_000_000,
         messages=1_000_000,
         custom_events=1_000_000,
+        log_gb=1_000_000,
+        traces=1_000_000,
     )
     assert dollars(million) == {name: pytest.approx(price * 1_000_000) for name, price in PRICES.items()}
     assert dollars(Usage(write_units=1_000_000))["DynamoDB write units"] == pytest.approx(0.625)

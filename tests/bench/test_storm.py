@@ -32,7 +32,8 @@ def test_a_storm_of_twenty(tmp_path: Path) -> None:
         assert not outcome.throttled
     ours, theirs = outcomes[OURS], outcomes[THEIRS]
     assert ours.states == {"handled": INSTANCES}
-    assert sum(ours.windows) == INSTANCES
+    assert sum(window.decisions for window in ours.windows) == INSTANCES
+    assert all(0 < window.planned_after < window.acted_after for window in ours.windows)
     assert ours.calls["autoscaling:DetachInstances"] >= floor(group_sizes(INSTANCES))["ssm:SendCommand"]
     assert min(ours.usage.invocations, ours.usage.transitions, ours.usage.write_units) >= INSTANCES / 2
     assert ours.usage.gb_seconds > 0

@@ -32,6 +32,8 @@ POLL_SECONDS = 0.2
 MANY_WINDOWS = 20
 SHUTDOWN = ("systemctl stop app",)
 READS = ("Describe", "Get", "List")
+ALIAS = "live"
+"""What everybody invokes."""
 
 type Event = dict[str, Any]
 
@@ -201,17 +203,21 @@ class Stack:
 
     @contextmanager
     def variable(self, function_id: str, name: str, value: str) -> Iterator[None]:
-        """Gives a function another value of an environment variable, for a while."""
+        """Gives a function another value of an environment variable, for a while: a version of its own."""
         functions, function = self.aws.client("lambda"), self.physical(function_id)
         before = functions.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        live = functions.get_alias(FunctionName=function, Name=ALIAS)["FunctionVersion"]
         assert name in before
         try:
             functions.update_function_configuration(
                 FunctionName=function, Environment={"Variables": {**before, name: value}}
             )
+            changed = functions.publish_version(FunctionName=function)["Version"]
+            functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=changed)
             yield
         finally:
             functions.update_function_configuration(FunctionName=function, Environment={"Variables": before})
+            functions.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=live)
 
     @contextmanager
     def visibility_timeout(self, queue: str, seconds: int) -> Iterator[None]:

@@ -82,19 +82,6 @@ def test_an_event_of_somebody_else_matches_no_rule(scene: Scene) -> None:
     assert scene.quiet().windows == ()
 
 
-def test_nobody_but_aws_can_say_that_it_is_aws(scene: Scene) -> None:
-    event = warning("i-00000000000000000")
-    entry = {
-        "Source": event["source"],
-        "DetailType": event["detail-type"],
-        "Detail": json.dumps(event["detail"]),
-    }
-    answer = scene.stack.aws.client("events").put_events(Entries=[entry])
-    assert answer["FailedEntryCount"] == 1
-    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
-    assert scene.quiet().windows == ()
-
-
 def metric(stack: Stack, name: str) -> int:
     """The sum of a count that the intake wrote into its log, in the embedded metric format."""
     logs, function = stack.aws.client("logs"), stack.physical("SpotAdmitEventsFunction")

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from local import fleet
 from local.embedded import end_all
 from local.processes import beginning
 from local.running import read_environment
@@ -100,6 +101,17 @@ def test_the_demo_checks_the_estate_and_leaves_nothing_behind(make: Make, tmp_pa
     shown = make("demo")
     assert "Every check holds." in shown
     assert "✗" not in shown
+    told = " ".join(shown.split())  # lines are broken where the terminal ends
+    for part in (
+        "ECS container instance draining",
+        "act: command, terminate",
+        "at a time (20 %)",
+        "ended by its group, replacement starting",
+        "detach failed: access-denied",
+        "The alert about the failure",
+        "FAILED ActionsFailed",
+    ):
+        assert part in told
     assert descendants(tmp_path) == []
     assert processes(tmp_path / "demo") == {}
 
@@ -118,7 +130,9 @@ def assert_complete(environment: dict[str, str], ports: tuple[int, int]) -> None
     assert ledger.describe_table(TableName=environment["STACK_LedgerTableName"])["Table"]
     estate = session.client("autoscaling", endpoint_url=environment["ESTATE_ENDPOINT_URL"])
     groups = estate.describe_auto_scaling_groups()["AutoScalingGroups"]
-    assert sum(len(group["Instances"]) for group in groups) == 12
+    assert {group["AutoScalingGroupName"]: len(group["Instances"]) for group in groups} == {
+        group.name: group.desired for group in fleet.GROUPS
+    }
 
 
 def detached(make: Make) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ def test_warnings_of_two_groups_are_handled_in_time(scene: Scene) -> None:
     scene.send(*events)
     settled = scene.settled([instance for group in warned.values() for instance in group])
     expectation = Expectation(
-        groups={group: frozenset(instances) for group, instances in warned.items()},
         members={group: frozenset(instances) for group, instances in fleet.instances.items()},
+        interrupted={group: frozenset(instances) for group, instances in warned.items()},
         target_groups={"web": fleet.target_group_arn},
         noticed_at=noticed_at,
         deadline=noticed_at + NOTICE_SECONDS,

@@ -106,7 +106,7 @@ def test_what_is_scheduled_waits_for_its_time_and_can_be_taken_back(scene: Scene
     scene.send(event)
 
     def deferred() -> list[Any]:
-        return [d for d in scene.stack.ledger.deferrals("spot") if d.entry["instance"] == instance]
+        return [d for d in scene.stack.ledger.deferrals("spot") if d.entry.get("instance") == instance]
 
     [deferral] = wait_until(deferred, "the change is deferred")
     assert deferral.entry["cause"] == event["detail"]["eventArn"]

@@ -35,4 +35,4 @@ def test_a_window_without_an_execution_gets_one_from_the_sweeper(scene: Scene) -
     assert settled.outcomes == {warned: "handled"}
     assert warned not in scene.stack.members(group)
     again = json.load(functions.invoke(FunctionName=sweeper)["Payload"])
-    assert again == {"admitted": 0, "restarted": 0, "given_up": 0}
+    assert again == {"admitted": 0, "restarted": 0, "given_up": 0, "found_running": 0}

@@ -88,4 +88,5 @@ def tags(group: Node) -> dict[str, Any]:
 WEB_FLEET = Example("web-fleet")
 ECS_ON_SPOT = Example("ecs-on-spot")
 MEMBER = Example("member")
-EXAMPLE_TEMPLATES = [WEB_FLEET, ECS_ON_SPOT, MEMBER]
+PIPELINE = Example("pipeline")
+EXAMPLE_TEMPLATES = [WEB_FLEET, ECS_ON_SPOT, MEMBER, PIPELINE]

@@ -65,11 +65,11 @@ class GuardedEstate:
     clock: MovedClock
     resources: ExitStack
 
-    def client(self, service: str, access_key: str = ACCESS_KEY) -> Any:
+    def client(self, service: str, access_key: str = ACCESS_KEY, region: str = REGION) -> Any:
         client = boto3.client(  # type: ignore[call-overload]  # any service, not a literal one
             service,
             endpoint_url=self.url,
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id=access_key,
             aws_secret_access_key=SECRET_KEY,
             config=ONE_ATTEMPT,

@@ -13,6 +13,7 @@ from local.embedded import EmbeddedAws
 from local.events import timestamp
 from local.processes import ProcessError
 from local.progress import Steps
+from local.pruning import LeftOut
 from local.settings import ROOT
 
 SAMPLE = ROOT / "events/spot/interruption_warning.json"
@@ -151,3 +152,17 @@ def test_a_step_that_fails_is_marked() -> None:
     steps("Starting")
     steps.__exit__(ProcessError, ProcessError("no"), None)
     assert "✗ Starting" in told.getvalue()
+
+
+def test_what_is_left_out_is_told_by_kind(capsys: pytest.CaptureFixture[str]) -> None:
+    cli.print_left_out(
+        [
+            LeftOut("Slow", "AWS::CloudWatch::Alarm", "of several metrics"),
+            LeftOut("Document", "AWS::SSM::Document", "elsewhere"),
+            LeftOut("Late", "AWS::CloudWatch::Alarm", "of several metrics"),
+        ]
+    )
+    assert capsys.readouterr().out.splitlines() == [
+        "Not in the embedded stack: 2 of AWS::CloudWatch::Alarm: of several metrics",
+        "Not in the embedded stack: Document (AWS::SSM::Document): elsewhere",
+    ]

@@ -46,13 +46,23 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedAws]:
 @pytest.fixture(scope="module")
 def queue_url(aws: EmbeddedAws) -> str:
     """A queue that gets every event of aws.ec2 about this account."""
-    sqs = aws.client("sqs")
-    url: str = sqs.create_queue(QueueName="events")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    url, arn = open_queue(aws, "events")
     events = aws.client("events")
     events.put_rule(Name="warnings", EventPattern=json.dumps({"source": ["aws.ec2"], "account": [ACCOUNT]}))
     events.put_targets(Rule="warnings", Targets=[{"Id": "queue", "Arn": arn}])
     return url
+
+
+def open_queue(aws: EmbeddedAws, name: str) -> tuple[str, str]:
+    """Url and ARN of a new queue that EventBridge may send to."""
+    sqs = aws.client("sqs")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sender = {"Service": "events.amazonaws.com"}
+    admit = {"Effect": "Allow", "Principal": sender, "Action": "sqs:SendMessage", "Resource": arn}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [admit]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    return url, arn
 
 
 def received(aws: EmbeddedAws, queue_url: str) -> list[dict[str, Any]]:
@@ -197,3 +207,27 @@ def processes_of(state: Path) -> list[int]:
         if str(state).encode() in command:
             found.append(int(entry.parent.name))
     return found
+
+
+@pytest.mark.parametrize(("name", "code"), [("gone", "NO_RESOURCE"), ("closed", "NO_PERMISSIONS")])
+def test_an_event_that_its_queue_does_not_take_waits_in_the_targets_dead_letter_queue(
+    aws: EmbeddedAws, name: str, code: str
+) -> None:
+    """With the attributes that EventBridge gives it; without such a queue it is dropped."""
+    sqs, events = aws.client("sqs"), aws.client("events")
+    url, arn = open_queue(aws, f"undelivered-{name}")
+    gone = f"{arn}-target"
+    if name == "closed":
+        sqs.create_queue(QueueName=f"undelivered-{name}-target")
+    rule, source = f"undeliverable-{name}", f"test.{name}"
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))
+    kept = {"Id": "kept", "Arn": gone, "DeadLetterConfig": {"Arn": arn}}
+    events.put_targets(Rule=rule, Targets=[kept, {"Id": "dropped", "Arn": gone}])
+    event = WARNING | {"source": source}
+    assert aws.deliver([event])[0]["rules"] == [rule]
+    answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
+    [message] = answer["Messages"]
+    assert json.loads(message["Body"]) == event
+    said = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert said["RULE_ARN"].endswith(f"rule/{rule}")
+    assert (said["TARGET_ARN"], said["ERROR_CODE"]) == (gone, code)

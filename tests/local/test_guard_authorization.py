@@ -28,13 +28,14 @@ class StubIdentity:
     statements: list[dict[str, Any]] = field(default_factory=list)
     known: bool = True
     asked: int = 0
+    principals: dict[str, Principal] = field(default_factory=lambda: {KEY: Principal(SESSION, ROLE, ACCOUNT)})
 
     def principal(self, access_key: str) -> Principal | None:
         self.asked += 1
-        return Principal(SESSION, ROLE, ACCOUNT) if self.known and access_key == KEY else None
+        return self.principals.get(access_key) if self.known else None
 
     def policies(self, principal: Principal) -> list[str]:
-        assert principal.role_arn == ROLE
+        assert principal in self.principals.values()
         return [json.dumps({"Version": "2012-10-17", "Statement": self.statements})]
 
     def allow(self, action: str, resource: object = "*", **conditions: Any) -> None:
@@ -263,3 +264,50 @@ def test_a_refused_call_draws_no_token_and_meets_no_fault(estate: GuardedEstate)
     assert len(estate.ask("GET", "faults").json()["faults"]) == 1
     estate.ask("DELETE", "faults")
     assert estate.client("ssm").list_commands()["Commands"] == []
+
+
+OTHER_ACCOUNT, OTHER_REGION = "444455556666", "eu-west-1"
+MEMBER_KEY = "ASIAMEMBER0000000000"
+MEMBER = Principal(
+    f"arn:aws:sts::{OTHER_ACCOUNT}:assumed-role/signalbox-spot-estate/hub",
+    f"arn:aws:iam::{OTHER_ACCOUNT}:role/signalbox-spot-estate",
+    OTHER_ACCOUNT,
+)
+
+
+def vpcs(estate: GuardedEstate, key: str, region: str = REGION) -> set[str]:
+    return {vpc["VpcId"] for vpc in estate.client("ec2", key, region).describe_vpcs()["Vpcs"]}
+
+
+def test_each_account_and_region_has_an_estate_of_its_own(
+    estate: GuardedEstate, identity: StubIdentity
+) -> None:
+    """That of the session's account for a session, that of the account for its root."""
+    identity.allow("ec2:*")
+    identity.principals[MEMBER_KEY] = MEMBER
+    made = estate.client("ec2", MEMBER_KEY, OTHER_REGION).create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    places = [(key, region) for key in (ACCOUNT, KEY, OTHER_ACCOUNT) for region in (REGION, OTHER_REGION)]
+    assert [place for place in places if made in vpcs(estate, *place)] == [(OTHER_ACCOUNT, OTHER_REGION)]
+
+
+def test_a_condition_on_the_region_holds_for_a_role_of_another_account(
+    estate: GuardedEstate, identity: StubIdentity
+) -> None:
+    identity.principals[MEMBER_KEY] = MEMBER
+    identity.allow("ec2:DescribeVpcs", StringEquals={"aws:RequestedRegion": [OTHER_REGION]})
+    assert vpcs(estate, MEMBER_KEY, OTHER_REGION)
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        vpcs(estate, MEMBER_KEY)
+
+
+def test_a_document_belongs_to_the_callers_account(estate: GuardedEstate, identity: StubIdentity) -> None:
+    identity.principals[MEMBER_KEY] = MEMBER
+    document = "signalbox-prod-spot-command"
+    identity.allow("ssm:SendCommand", f"arn:aws:ssm:{REGION}:{OTHER_ACCOUNT}:document/{document}")
+    refused = {}
+    for key in (KEY, MEMBER_KEY):
+        with pytest.raises(ClientError) as refusal:
+            estate.client("ssm", key).send_command(DocumentName=document, InstanceIds=["i-0123456789abcdef0"])
+        refused[key] = str(refusal.value)
+    assert f"on resource: arn:aws:ssm:{REGION}:{ACCOUNT}:document/{document}" in refused[KEY]
+    assert f"on resource: arn:aws:ec2:{REGION}:{OTHER_ACCOUNT}:instance/" in refused[MEMBER_KEY]

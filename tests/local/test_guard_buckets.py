@@ -25,7 +25,7 @@ def estate() -> Iterator[GuardedEstate]:
 
 def request(name: str, region: str = "us-east-1", **parameters: Any) -> AwsRequest:
     service, operation = name.split(":")
-    return AwsRequest(service, operation, "query", "test", region, parameters)
+    return AwsRequest(service, operation, "query", "test", region, parameters=parameters)
 
 
 def taken(bucket: TokenBucket, now: float, tries: int) -> int:

@@ -143,6 +143,25 @@ def test_deregistering_another_port_leaves_the_target(estate: GuardedEstate) -> 
     assert estate.health(fleet) == {fleet.instances[0]: "healthy"}
 
 
+def test_a_target_with_a_port_of_its_own_is_found_by_it_only(estate: GuardedEstate) -> None:
+    fleet = estate.fleet(1)
+    balancing, [target] = estate.client("elbv2"), fleet.instances
+    balancing.register_targets(TargetGroupArn=fleet.target_group, Targets=[{"Id": target, "Port": 8443}])
+    for port, state in (({}, "healthy"), ({"Port": 8443}, "draining")):
+        balancing.deregister_targets(TargetGroupArn=fleet.target_group, Targets=[{"Id": target, **port}])
+        assert estate.health(fleet)[target] == state
+
+
+def test_one_unknown_target_group_fails_the_whole_call(estate: GuardedEstate) -> None:
+    fleet, balancing = estate.fleet(1), estate.client("elbv2")
+    [found] = balancing.describe_target_groups(Names=["web"])["TargetGroups"]
+    assert (found["TargetGroupArn"], found["Protocol"]) == (fleet.target_group, "HTTP")
+    arns = [fleet.target_group, fleet.target_group.replace("/web/", "/gone/")]
+    for asked in ({"Names": ["web", "gone"]}, {"TargetGroupArns": arns}):
+        with pytest.raises(ClientError, match="TargetGroupNotFound"):
+            balancing.describe_target_groups(**asked)
+
+
 def test_registering_again_ends_the_draining(estate: GuardedEstate) -> None:
     fleet = estate.fleet(1)
     balancing, targets = estate.client("elbv2"), [{"Id": fleet.instances[0]}]
@@ -352,6 +371,36 @@ def test_a_member_leaves_its_groups_classic_load_balancer(estate: GuardedEstate)
         elb.deregister_instances_from_load_balancer(LoadBalancerName="old", Instances=[{"InstanceId": first}])
         [described] = elb.describe_load_balancers(LoadBalancerNames=["old"])["LoadBalancerDescriptions"]
         assert described["Instances"] == [{"InstanceId": second}]
+
+
+def test_a_classic_load_balancer_keeps_in_service_what_it_drains(estate: GuardedEstate) -> None:
+    elb = estate.client("elb")
+    for name in ("draining", "at-once"):
+        elb.create_load_balancer(
+            LoadBalancerName=name,
+            Listeners=[{"Protocol": "HTTP", "LoadBalancerPort": 80, "InstancePort": 80}],
+            AvailabilityZones=[f"{REGION}a"],
+        )
+    elb.modify_load_balancer_attributes(
+        LoadBalancerName="draining",
+        LoadBalancerAttributes={"ConnectionDraining": {"Enabled": True, "Timeout": 60}},
+    )
+    leaving, staying = estate.fleet(2, LoadBalancerNames=["draining", "at-once"]).instances
+
+    def states(name: str) -> dict[str, str]:
+        asked = [{"InstanceId": each} for each in (leaving, staying)]
+        found = elb.describe_instance_health(LoadBalancerName=name, Instances=asked)["InstanceStates"]
+        return {each["InstanceId"]: each["State"] for each in found}
+
+    for name in ("draining", "at-once"):
+        elb.deregister_instances_from_load_balancer(
+            LoadBalancerName=name, Instances=[{"InstanceId": leaving}]
+        )
+    assert states("at-once") == {leaving: "OutOfService", staying: "InService"}
+    estate.clock.now += 59
+    assert states("draining") == {leaving: "InService", staying: "InService"}
+    estate.clock.now += 1
+    assert states("draining") == {leaving: "OutOfService", staying: "InService"}
 
 
 def test_a_classic_load_balancer_must_exist(estate: GuardedEstate) -> None:

@@ -11,6 +11,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from local.embedded import EmbeddedAws
+from local.processes import ProcessError
 from local.settings import ACCOUNT, REGION
 
 if TYPE_CHECKING:
@@ -82,3 +83,88 @@ def test_a_key_of_nobody_is_refused(aws: EmbeddedAws) -> None:
     stranger = {"aws_access_key_id": "ASIASTRANGER00000000", "aws_secret_access_key": "none"}
     with pytest.raises(ClientError, match="AuthFailure"):
         describe_vpcs(aws, stranger)
+
+
+OTHER_ACCOUNT, OTHER_REGION, STRANGER = "444455556666", "eu-west-1", "999999999999"
+EXTERNAL_ID = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def member(aws: EmbeddedAws) -> str:
+    """A role of another account for the roles hub-… of this one and an external id. It reads networks."""
+    condition = {
+        "ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{ACCOUNT}:role/hub-*"},
+        "StringEquals": {"sts:ExternalId": EXTERNAL_ID},
+    }
+    principal = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole", "Condition": condition}
+    iam = aws.elsewhere(OTHER_ACCOUNT, REGION).client("iam")
+    made = iam.create_role(
+        RoleName="member",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )
+    allowed = {"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="member",
+        PolicyName="own",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [allowed]}),
+    )
+    iam.close()
+    return str(made["Role"]["Arn"])
+
+
+def enter(aws: EmbeddedAws, credentials: dict[str, str], role: str, external_id: str) -> dict[str, str]:
+    """Credentials of the role, as its session got them for another one's."""
+    sts = boto3.client("sts", endpoint_url=aws.spine_url, region_name=REGION, **credentials)  # type: ignore[call-overload]  # the credentials are a dictionary
+    try:
+        given = sts.assume_role(RoleArn=role, RoleSessionName="test", ExternalId=external_id)["Credentials"]
+    finally:
+        sts.close()
+    return {
+        "aws_access_key_id": given["AccessKeyId"],
+        "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
+
+
+def test_a_role_of_another_account_reaches_the_estate_of_that_account(aws: EmbeddedAws, member: str) -> None:
+    network = {"CidrBlock": "10.9.0.0/16"}
+    made = aws.elsewhere(OTHER_ACCOUNT, REGION).client("ec2").create_vpc(**network)["Vpc"]["VpcId"]
+    entered = enter(aws, session_of(aws, "hub-planner", "sts:AssumeRole"), member, EXTERNAL_ID)
+    assert made in {vpc["VpcId"] for vpc in describe_vpcs(aws, entered)}
+    assert made not in {vpc["VpcId"] for vpc in aws.client("ec2").describe_vpcs()["Vpcs"]}
+
+
+@pytest.mark.parametrize(
+    ("role", "actions", "external_id"),
+    [
+        ("hub-detacher", ["sts:AssumeRole"], "another-external-id"),
+        ("stranger", ["sts:AssumeRole"], EXTERNAL_ID),
+        ("hub-settler", ["sts:GetCallerIdentity"], EXTERNAL_ID),
+    ],
+    ids=["another external id", "a role that is not trusted", "a role without the permission"],
+)
+def test_others_do_not_get_it(
+    aws: EmbeddedAws, member: str, role: str, actions: list[str], external_id: str
+) -> None:
+    credentials = session_of(aws, role, *actions)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        enter(aws, credentials, member, external_id)
+
+
+def test_an_event_goes_to_the_bus_that_is_named(aws: EmbeddedAws) -> None:
+    elsewhere = aws.elsewhere(OTHER_ACCOUNT, OTHER_REGION)
+    event = {"id": "1", "source": "aws.ec2", "account": STRANGER, "region": REGION, "detail": {}}
+    for number, events in enumerate((aws.client("events"), elsewhere.client("events"))):
+        events.create_event_bus(Name="own")
+        for bus in ("own", "default"):
+            pattern = json.dumps({"source": ["aws.ec2"]})
+            events.put_rule(Name=f"{bus}-{number}", EventBusName=bus, EventPattern=pattern, State="ENABLED")
+        events.close()
+    assert aws.deliver([event])[0]["rules"] == ["default-0"]
+    assert aws.deliver([event], bus="own")[0]["rules"] == ["own-0"]
+    assert elsewhere.deliver([event])[0]["rules"] == ["default-1"]
+    place = {"account": OTHER_ACCOUNT, "region": OTHER_REGION}
+    assert aws.deliver([event], bus="own", **place)[0]["rules"] == ["own-1"]
+    with pytest.raises(ProcessError, match="no such event bus"):
+        aws.deliver([event], bus="another")

@@ -1,5 +1,6 @@
 """The layers, built as `sam build` builds them, carry all that the functions import."""
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,11 +10,14 @@ from pathlib import Path
 import boto3
 import pytest
 
+from bench.functions import size
 from local.deployment import tool_environment
 from local.settings import ROOT
 
 # What the managed runtime brings besides the layers.
 IN_RUNTIME = ("boto3", "botocore", "s3transfer", "dateutil", "six.py", "urllib3")
+UNZIPPED = 12_000_000  # bytes of what a function loads, the Kubernetes client's layer apart
+UNCHECKED = 0b01  # the flags of a .pyc: by its source's hash, and never compared (PEP 552)
 PROGRAM = """
 import sys
 sys.path[:] = [path for path in sys.path if "site-packages" not in path] + sys.argv[1:]
@@ -59,6 +63,8 @@ def test_the_functions_imports_are_all_in_the_layers(tmp_path: Path, scratch: Pa
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == str(artifacts / "python" / "msgspec" / "__init__.py")
+    largest = max(size(folder) for folder in (ROOT / "functions").iterdir())
+    assert size(artifacts) + largest <= UNZIPPED
 
 
 @pytest.mark.parametrize(("architecture", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])
@@ -68,8 +74,25 @@ def test_each_architecture_gets_its_own_compiled_wheels(
     build("dependencies", "build-DependenciesLayer", tmp_path, scratch, SIGNALBOX_ARCHITECTURE=architecture)
     compiled = {path.name.partition(".")[0]: path.name for path in (tmp_path / "python").rglob("*.so")}
     assert compiled == {name: f"{name}.cpython-313-{machine}-linux-gnu.so" for name in ("_core", "_wrappers")}
-    assert not list(tmp_path.rglob("__pycache__"))
+    assert_compiled(tmp_path / "python")
     assert len(list(tmp_path.rglob("*.dist-info/METADATA"))) == len(list(tmp_path.rglob("*.dist-info")))
+
+
+def assert_compiled(folder: Path) -> None:
+    """Every module has bytecode that this Python takes without a look at its source."""
+    for source in folder.rglob("*.py"):
+        head = Path(importlib.util.cache_from_source(str(source))).read_bytes()[:8]
+        assert head == importlib.util.MAGIC_NUMBER + UNCHECKED.to_bytes(4, "little"), source
+
+
+def test_a_layer_is_the_same_wherever_it_was_built(tmp_path: Path) -> None:
+    built = []
+    for name in ("one", "another-folder"):
+        target = tmp_path / name / "artifacts"
+        build("signalbox", "build-SignalboxLayer", target, tmp_path / name / "scratch")
+        built.append({p.relative_to(target): p.read_bytes() for p in target.rglob("*") if p.is_file()})
+    assert built[0] == built[1]
+    assert_compiled(tmp_path / "one" / "artifacts" / "python")
 
 
 def test_an_unknown_architecture_is_refused(tmp_path: Path, scratch: Path) -> None:

@@ -44,6 +44,17 @@ def test_what_cannot_be_held_goes_with_the_outputs_that_are_of_it_and_is_named()
     assert all(part.reason for part in pruned.left_out)
 
 
+def test_of_the_alarms_those_of_several_metrics_go() -> None:
+    alarms = {
+        name: {"Type": "AWS::CloudWatch::Alarm", "Properties": {"Threshold": 0, member: "…"}}
+        for name, member in (("One", "MetricName"), ("Several", "Metrics"))
+    }
+    pruned = prune(template(alarms), VALUES)
+    assert pruned.template == template({"One": alarms["One"]})
+    assert [(part.name, part.kind) for part in pruned.left_out] == [("Several", "AWS::CloudWatch::Alarm")]
+    assert "one metric" in pruned.left_out[0].reason
+
+
 def test_other_references_to_it_do_not_dangle() -> None:
     dashboard = {
         "Type": "AWS::CloudWatch::Dashboard",

@@ -129,9 +129,12 @@ class Workflow:
             input=json.dumps({"window": window}),
         )
         calls = (self.diary / f"{number}.jsonl").read_text().splitlines()
-        return Execution(
+        done = Execution(
             ended["status"], ended.get("error", ""), ended.get("cause", ""), list(map(json.loads, calls))
         )
+        if done.error:  # shown with a test that fails; the window would fill the page with the script
+            print(done.error, {**done.told, "window": number}, done.steps)
+        return done
 
 
 def create_stub(aws: EmbeddedAws, step: str, diary: Path) -> str:

@@ -7,6 +7,7 @@ It is a custom runtime (`provided.al2023`), since ministack 1.5.33 reports each 
 runtime as Runtime.HandlerError; AWS's names the class, and so does this one.
 """
 
+import fcntl
 import json
 import os
 import urllib.request
@@ -20,11 +21,12 @@ RUNTIME = f"http://{os.environ.get('AWS_LAMBDA_RUNTIME_API', '')}/2018-06-01/run
 
 def answer(event: dict[str, Any]) -> dict[str, Any]:
     """Notes the call; what the script says comes next."""
-    diary = DIARY / f"{event['window']['number']}.jsonl"
-    calls = diary.read_text().splitlines() if diary.exists() else []
-    earlier = sum(json.loads(line)["step"] == STEP for line in calls)
-    with diary.open("a") as lines:
-        lines.write(json.dumps({"step": STEP, "input": event}) + "\n")
+    with (DIARY / f"{event['window']['number']}.jsonl").open("a+") as diary:
+        # Who reads while another branch appends sees half a line. Closing lets go, after the last byte.
+        fcntl.flock(diary, fcntl.LOCK_EX)
+        diary.seek(0)
+        earlier = sum(json.loads(line)["step"] == STEP for line in diary)
+        diary.write(json.dumps({"step": STEP, "input": event}) + "\n")
     answers = event["window"]["script"][STEP]
     found: dict[str, Any] = answers[min(earlier, len(answers) - 1)]
     return found

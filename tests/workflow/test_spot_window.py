@@ -22,14 +22,15 @@ def test_everything_succeeds(workflow: Workflow) -> None:
     assert done.steps[ACTED.stop :] == LAST
 
 
-def test_each_step_gets_its_window_and_plan(workflow: Workflow) -> None:
+def test_each_step_gets_its_window_its_execution_and_its_plan(workflow: Workflow) -> None:
     done = workflow.run()
     [plan] = done.inputs("PlanWindow")
-    assert plan.keys() == {"window"}
     window = plan["window"]
+    name = f"{window['domain']}-{window['account']}-{window['region']}-{window['number']:08d}"
+    assert plan == {"window": window, "execution": name}
     for call in done.calls[1:]:
         errors: Answer = {"errors": []} if call["step"] == "SettleWindow" else {}
-        assert call["input"] == {"window": window, "plan": "plan-1", **errors}
+        assert call["input"] == {**plan, "plan": "plan-1", **errors}
 
 
 def test_nothing_to_do_still_settles_and_tells(workflow: Workflow) -> None:
@@ -201,23 +202,49 @@ def test_a_deadline_far_ahead_does_not_keep_the_window_open(workflow: Workflow) 
 
 
 HOOKS = planned(0, {"complete": 2})
+KEPT: Answer = {"verified": True, "check_again": None}
+KEPT_AND_SEEN = ["VerifyWindow"] * 2  # while the window acts, and afterwards
 
 
 def test_hooks_are_completed_after_the_last_look_and_before_settling(workflow: Workflow) -> None:
-    looks: list[Answer] = [
-        {"verified": False, "check_again": soon(5)},
-        {"verified": True, "check_again": None},
-    ]
+    looks: list[Answer] = [KEPT, {"verified": False, "check_again": soon(5)}, KEPT]
     done = workflow.run(PlanWindow=planned(1, {"complete": 1}), VerifyWindow=looks)
     assert done.status == "SUCCEEDED"
     assert done.steps[-5:] == ["VerifyWindow", "VerifyWindow", "CompleteHooks", *LAST[1:]]
+    phases = [asked.get("phase") for asked in done.inputs("VerifyWindow")]
+    assert phases == ["act", None, None]
+
+
+def test_hooks_are_kept_open_from_the_beginning_until_the_window_has_acted(workflow: Workflow) -> None:
+    again: Answer = {"verified": False, "check_again": soon(5)}
+    done = workflow.run(PlanWindow=HOOKS, VerifyWindow=[again, again, KEPT])
+    assert done.status == "SUCCEEDED"
+    assert done.steps == ["PlanWindow", *["VerifyWindow"] * 4, "CompleteHooks", *LAST[1:]]
+    assert [asked.get("phase") for asked in done.inputs("VerifyWindow")] == ["act"] * 3 + [None]
+
+
+@pytest.mark.parametrize("check_again", [0, 86_400], ids=["for ever", "too late"])
+def test_hooks_that_can_not_be_kept_any_longer_are_no_failure(workflow: Workflow, check_again: int) -> None:
+    keeping: Answer = {"verified": False, "check_again": soon(check_again)}
+    most = 100 if check_again == 0 else 1
+    done = workflow.run(PlanWindow=HOOKS, VerifyWindow=[*[keeping] * most, KEPT])
+    assert done.status == "SUCCEEDED"
+    assert [asked.get("phase") for asked in done.inputs("VerifyWindow")] == ["act"] * most + [None]
+
+
+def test_hooks_that_can_not_be_kept_hold_up_nothing(workflow: Workflow) -> None:
+    looks = [error("RefusedError"), KEPT]
+    done = workflow.run(PlanWindow=planned(1, {"complete": 1}), VerifyWindow=looks)
+    assert sorted(done.steps[1 : 2 + len(BRANCHES)]) == sorted([*BRANCHES, "VerifyWindow"])
+    assert done.steps[-4:] == ["VerifyWindow", "CompleteHooks", *LAST[1:]]
+    assert [failure["branch"] for failure in done.told["errors"]] == ["KeepHooks"]
 
 
 def test_hooks_are_completed_to_the_last(workflow: Workflow) -> None:
     answers = [{**DONE, "unfinished": True}, {**DONE, "next_due": soon(5)}, DONE]
     done = workflow.run(PlanWindow=HOOKS, CompleteHooks=answers)
     assert done.status == "SUCCEEDED"
-    assert done.steps == ["PlanWindow", LAST[0], *["CompleteHooks"] * 3, *LAST[1:]]
+    assert done.steps == ["PlanWindow", *KEPT_AND_SEEN, *["CompleteHooks"] * 3, *LAST[1:]]
 
 
 @pytest.mark.parametrize(
@@ -232,7 +259,7 @@ def test_hooks_that_cannot_be_completed_are_told_and_the_window_settled(
     [failure] = settled["errors"]
     assert (failure["branch"], failure["error"]["Error"]) == ("CompleteHooks", name)
     assert failure["error"]["Transient"] is transient
-    assert done.steps == ["PlanWindow", LAST[0], *["CompleteHooks"] * calls, *LAST[1:]]
+    assert done.steps == ["PlanWindow", *KEPT_AND_SEEN, *["CompleteHooks"] * calls, *LAST[1:]]
 
 
 @pytest.mark.parametrize(
@@ -252,8 +279,8 @@ def test_hooks_are_not_tried_for_ever(workflow: Workflow, answer: Answer) -> Non
     ids=["failed", "overran"],
 )
 def test_hooks_are_completed_whatever_the_looks_came_to(workflow: Workflow, look: Answer) -> None:
-    done = workflow.run(PlanWindow=HOOKS, VerifyWindow=look)
-    assert done.steps == ["PlanWindow", LAST[0], "CompleteHooks", *LAST[1:]]
+    done = workflow.run(PlanWindow=HOOKS, VerifyWindow=[KEPT, look])
+    assert done.steps == ["PlanWindow", *KEPT_AND_SEEN, "CompleteHooks", *LAST[1:]]
     assert [failure["branch"] for failure in done.told["errors"]] == ["VerifyWindow"]
 
 
@@ -340,6 +367,7 @@ def test_a_long_cause_is_cut(workflow: Workflow) -> None:
     done = workflow.run(PlanWindow=planned(1, {"complete": 1}), **failing)
     assert [failure["branch"] for failure in done.told["errors"]] == [
         *BRANCHES,
+        "KeepHooks",
         "VerifyWindow",
         "CompleteHooks",
         "PublishOutcomes",
