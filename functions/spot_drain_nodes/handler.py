@@ -3,33 +3,46 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from signalbox.at_init import at_init
 from signalbox.aws.clients import client
+from signalbox.aws.estates import ESTATES_KEPT, Estate, Home
 from signalbox.ledger.actions import Worker
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.spot.kubernetes_clusters import EksClusters
 from signalbox.spot.nodes import DrainNodes
-from signalbox.spot.settings import WorkSettings
-from signalbox.spot.tasks import work, worker
-from signalbox.telemetry import logger, tracer
+from signalbox.spot.settings import EstateSettings
+from signalbox.spot.tasks import parse_task, work, worker
+from signalbox.telemetry.steps import step
 
 NODES_AT_ONCE = 16
 
 
 @cache
-def use_case() -> Worker:
-    settings = WorkSettings.from_environment(os.environ)
-    ledger = DynamoLedger(client("dynamodb"), settings.ledger_table, time.time)
-    clusters = EksClusters(client("eks"), client("sts"), time.time)
-    spread = ThreadPoolExecutor(NODES_AT_ONCE).map
-    return worker(ledger, {"nodes": DrainNodes(clusters, time.time, time.sleep, spread)})
+def settings() -> EstateSettings:
+    return EstateSettings.from_environment(os.environ)
 
 
-@logger.inject_lambda_context(clear_state=True)
-@tracer.capture_lambda_handler(capture_response=False)
+@cache
+def threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(NODES_AT_ONCE)
+
+
+@lru_cache(maxsize=ESTATES_KEPT)
+def use_case(estate: Estate) -> Worker:
+    ledger = DynamoLedger(client("dynamodb"), settings().ledger_table, time.time)
+    clusters = EksClusters(estate.client("eks"), estate.client("sts"), time.time)
+    return worker(ledger, {"nodes": DrainNodes(clusters, time.time, time.sleep, threads().map)})
+
+
+at_init(use_case, Home())
+
+
+@step("spot", "DrainNodes")
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return work(use_case(), event, context)
+    task = parse_task(event)
+    return work(use_case(settings().hub.estate(task.window)), task, context)

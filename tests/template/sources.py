@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ship
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
+CONDITION = re.compile(r"\s*- (!If|\w+)")
 
 type Node = dict[str, Any]
 
@@ -45,6 +47,14 @@ class Statement:
         above: int = self.content.start_mark.line - 1  # type: ignore[attr-defined] # cfn-lint's own dict
         line = TEMPLATE.read_text().splitlines()[above].strip()
         return line.removeprefix("#").strip() if line.startswith("#") else ""
+
+    @property
+    def reason(self) -> str:
+        """All of the comment above it, or above the condition that it depends on, in one line."""
+        first: int = self.content.start_mark.line  # type: ignore[attr-defined] # cfn-lint's own dict
+        above = dropwhile(CONDITION.fullmatch, reversed(TEMPLATE.read_text().splitlines()[:first]))
+        lines = [line.strip().lstrip("# ") for line in takewhile(lambda each: each.strip()[:1] == "#", above)]
+        return " ".join(reversed(lines))
 
     @property
     def actions(self) -> list[str]:

@@ -1,14 +1,15 @@
-"""Nothing is lost on a hop: queues, rules, functions and alarms."""
+"""Nothing is lost on a hop: queues, rules and functions. Alarms: test_alarms.py."""
 
 from typing import Any
 
 import pytest
 
-from tests.template.sources import as_list, attribute, mentions, resources, state_machines, statements
+from tests.template.deployed import Deployed
+from tests.template.sources import as_list, attribute, resources, state_machines, statements, template
 
+WITH_MEMBERS = Deployed({"SpotMemberAccounts": "444455556666", "SpotMemberRegions": "eu-west-1"})
 QUEUES = resources("AWS::SQS::Queue")
 FUNCTIONS = resources("AWS::Serverless::Function")
-ALARMS = resources("AWS::CloudWatch::Alarm")
 
 
 def dead_letter_queues() -> set[str]:
@@ -57,13 +58,14 @@ def test_every_rule_target_has_a_dead_letter_queue_that_takes_from_its_rules_onl
     assert {"MaximumEventAgeInSeconds", "MaximumRetryAttempts"} <= target["RetryPolicy"].keys()
     users = [rule for rule, each in event_targets() if each["DeadLetterConfig"] == target["DeadLetterConfig"]]
     assert name in users
-    assert deliverers(queue) == [attribute(rule) for rule in users]
+    assert deliverers(queue) == [f"{rule}.Arn" for rule in users]
 
 
 def deliverers(queue: str) -> list[Any]:
     """The rules whose events a queue takes."""
     [allowed] = [s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, queue)]
-    return as_list(allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"])
+    arns: list[Any] = as_list(WITH_MEMBERS.value(allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"]))
+    return arns
 
 
 def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
@@ -78,7 +80,7 @@ def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
 
 def test_every_rule_and_no_other_may_deliver_to_the_intake_queue() -> None:
     rules = resources("AWS::Events::Rule")
-    assert deliverers("SpotIntakeQueue") == [attribute(name) for name in rules]
+    assert deliverers("SpotIntakeQueue") == [f"{name}.Arn" for name in rules]
     for rule in rules.values():
         assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [attribute("SpotIntakeQueue")]
 
@@ -97,7 +99,10 @@ def test_every_queue_refuses_plain_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
-    """To the DLQ of its queue, to the Catch of the state machine that calls it, or to its failure queue."""
+    """To the DLQ of its queue, to the Catch of the state machine that calls it, or to its failure queue.
+
+    What CodeDeploy calls fails the deployment.
+    """
     properties = FUNCTIONS[name]["Properties"]
     kinds = {event["Type"] for event in properties.get("Events", {}).values()}
     if kinds == {"SQS"}:
@@ -106,7 +111,9 @@ def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
     elif kinds:
         assert properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
     else:
-        assert any(attribute(name) in list(machine.substitutions.values()) for machine in state_machines())
+        callers = [value for machine in state_machines() for value in machine.substitutions.values()]
+        hooks = template()["Globals"]["Function"]["DeploymentPreference"]["Hooks"].values()
+        assert {"Ref": f"{name}.Alias"} in callers or {"Ref": name} in hooks
 
 
 def test_the_intake_queue_tries_again_within_a_spot_deadline() -> None:
@@ -127,56 +134,6 @@ def test_the_intake_takes_batches_with_a_bounded_concurrency() -> None:
     assert source["ScalingConfig"]["MaximumConcurrency"] >= 2  # AWS's least
     # AWS: a batch of more than ten needs a batching window.
     assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
-
-
-@pytest.mark.parametrize("name", sorted(dead_letter_queues()))
-def test_every_dead_letter_queue_has_an_alarm(name: str) -> None:
-    assert any(
-        alarm["Properties"]["MetricName"] == "ApproximateNumberOfMessagesVisible"
-        and alarm["Properties"]["Threshold"] == 0
-        and mentions(alarm["Properties"]["Dimensions"], name)
-        for alarm in ALARMS.values()
-    )
-
-
-@pytest.mark.parametrize("metric", ["FailedInvocations", "InvocationsFailedToBeSentToDlq"])
-@pytest.mark.parametrize("name", resources("AWS::Events::Rule"))
-def test_every_rule_that_can_not_deliver_raises_an_alarm(name: str, metric: str) -> None:
-    assert any(
-        alarm["Properties"]["MetricName"] == metric
-        and alarm["Properties"]["Dimensions"] == [{"Name": "RuleName", "Value": {"Ref": name}}]
-        for alarm in ALARMS.values()
-    )
-
-
-@pytest.mark.parametrize("metric", ["ExecutionsFailed", "ExecutionsTimedOut"])
-@pytest.mark.parametrize("machine", [machine.name for machine in state_machines()])
-def test_every_state_machine_that_fails_or_hangs_raises_an_alarm(machine: str, metric: str) -> None:
-    assert any(
-        alarm["Properties"]["MetricName"] == metric and mentions(alarm["Properties"]["Dimensions"], machine)
-        for alarm in ALARMS.values()
-    )
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, function in FUNCTIONS.items() if function["Properties"].get("Events")]
-)
-def test_a_function_that_no_state_machine_watches_has_an_alarm_of_its_own(name: str) -> None:
-    watched = {
-        alarm["Properties"]["MetricName"]
-        for alarm in ALARMS.values()
-        if mentions(alarm["Properties"]["Dimensions"], name)
-    }
-    assert "Errors" in watched
-
-
-@pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_says_what_missing_data_means_whom_it_tells_and_what_is_wrong(name: str) -> None:
-    properties = ALARMS[name]["Properties"]
-    assert properties["TreatMissingData"] in {"breaching", "notBreaching", "ignore", "missing"}
-    assert properties["AlarmActions"] == [{"Ref": "AlertTopic"}]
-    assert properties["AlarmDescription"].endswith(".")
-    assert properties["DatapointsToAlarm"] <= properties["EvaluationPeriods"]
 
 
 def test_alarms_may_publish_to_the_encrypted_topic() -> None:

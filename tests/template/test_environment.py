@@ -7,22 +7,32 @@ import pytest
 from signalbox.spot import settings
 from tests.template.sources import resources, template
 
+NOTHING = type("NothingSettings", (settings.Settings,), {})
 SETTINGS: dict[str, type[settings.Settings]] = {
+    "DeploymentCheckVersionFunction": NOTHING,  # a deployment's own event says it all
     "SpotAdmitEventsFunction": settings.AdmitSettings,
     "SpotPlanWindowFunction": settings.PlanSettings,
-    "SpotDetachInstancesFunction": settings.WorkSettings,
-    "SpotDeregisterTargetsFunction": settings.WorkSettings,
-    "SpotDrainContainersFunction": settings.WorkSettings,
-    "SpotDrainNodesFunction": settings.WorkSettings,
-    "SpotSendCommandsFunction": settings.WorkSettings,
+    "SpotDetachInstancesFunction": settings.EstateSettings,
+    "SpotDeregisterTargetsFunction": settings.EstateSettings,
+    "SpotDrainContainersFunction": settings.EstateSettings,
+    "SpotDrainNodesFunction": settings.EstateSettings,
+    "SpotSendCommandsFunction": settings.EstateSettings,
     "SpotPublishAlertsFunction": settings.PublishSettings,
-    "SpotVerifyWindowFunction": settings.WorkSettings,
-    "SpotCompleteHooksFunction": settings.WorkSettings,
-    "SpotSettleWindowFunction": settings.WorkSettings,
+    "SpotVerifyWindowFunction": settings.EstateSettings,
+    "SpotCompleteHooksFunction": settings.EstateSettings,
+    "SpotSettleWindowFunction": settings.SettleSettings,
     "SpotSweepWindowsFunction": settings.SweepSettings,
 }
-# Read by the libraries, or set by Lambda itself.
-LIBRARIES = {"POWERTOOLS_SERVICE_NAME", "POWERTOOLS_LOG_LEVEL", "AWS_EMF_ENVIRONMENT", "AWS_EMF_NAMESPACE"}
+# Read by telemetry and its libraries, or set by Lambda itself.
+TELEMETRY = {
+    "POWERTOOLS_SERVICE_NAME",
+    "POWERTOOLS_LOG_LEVEL",
+    "AWS_EMF_ENVIRONMENT",
+    "AWS_EMF_NAMESPACE",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "SIGNALBOX_STACK",
+    "SIGNALBOX_SETTINGS",
+}
 LAMBDA = {"AWS_REGION"}
 FUNCTIONS = resources("AWS::Serverless::Function")
 SHARED = template()["Globals"]["Function"]["Environment"]["Variables"]
@@ -36,12 +46,11 @@ def test_every_function_has_its_settings() -> None:
 def test_a_function_is_told_what_its_settings_read(name: str) -> None:
     variables = SHARED.keys() | FUNCTIONS[name]["Properties"]["Environment"]["Variables"].keys()
     asked = {field.upper() for field in get_type_hints(SETTINGS[name]) if not field.startswith("_")}
-    assert variables == (asked - LAMBDA) | LIBRARIES
+    assert variables == (asked - LAMBDA) | TELEMETRY
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_the_service_name_is_the_domain(name: str) -> None:
-    assert (
-        FUNCTIONS[name]["Properties"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
-        == "signalbox-spot"
-    )
+    properties = FUNCTIONS[name]["Properties"]
+    domain = properties["CodeUri"].removeprefix("functions/").partition("_")[0]
+    assert properties["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"] == f"signalbox-{domain}"

@@ -2,14 +2,19 @@
 
 import json
 import os
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.template.sources import Statement, resources, statements
+from tests.template.sources import ROOT, Statement, resources, statements
 
 SNAPSHOT = Path(__file__).with_name("snapshot.json")
+PAGE = ROOT / "docs" / "security.md"
+ROLE_TABLE = re.compile(r"(<!-- roles: .*? -->\n).*?(<!-- end of roles -->)", re.DOTALL)
+OF_EVERY_ROLE = {"WriteLogs", "SendTraces"}
 FUNCTIONS = resources("AWS::Serverless::Function")
 STATEMENTS = statements()
 
@@ -20,6 +25,28 @@ def is_wildcard(statement: Statement) -> bool:
     )
 
 
+OF_THE_STACK = {"dynamodb", "events", "lambda", "sns", "sqs", "states"}
+BY_PATTERN = {
+    "SpotSweepWindowsFunctionRole-FindExecution": "executions of the one machine, named after windows",
+    "DeploymentCheckVersionFunctionRole-ProbeVersions": "functions that wait for this very function",
+    "DeploymentRole-MoveAliases": "functions that wait for this very role",
+}
+"""What is of the stack and can't be referred to, and why."""
+ESTATE = {"autoscaling", "ec2", "ecs", "eks", "elasticloadbalancing", "ssm"}
+READS = ("Describe", "Get", "List")
+UNTAGGED = {
+    "SpotDeregisterTargetsFunctionRole-DeregisterTargets",
+    "SpotDeregisterTargetsFunctionRole-DeregisterInstances",
+    "SpotSendCommandsFunctionRole-SendDocument",
+}
+"""docs/security.md says why."""
+
+
+def changes_the_estate(statement: Statement) -> bool:
+    parted = (action.partition(":") for action in statement.actions)
+    return any(service in ESTATE and not name.startswith(READS) for service, _, name in parted)
+
+
 def label(statement: Statement) -> str:
     return f"{statement.owner}-{statement.content.get('Sid', 'trust')}"
 
@@ -28,7 +55,7 @@ def test_no_two_functions_or_state_machines_share_a_role() -> None:
     users = resources("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
     roles = [user["Properties"]["Role"]["Fn::GetAtt"][0] for user in users.values()]
     assert roles == [f"{name}Role" for name in users]
-    assert sorted(roles) == sorted(resources("AWS::IAM::Role"))
+    assert sorted([*roles, "DeploymentRole"]) == sorted(resources("AWS::IAM::Role"))  # CodeDeploy's own
 
 
 def test_permissions_are_written_out() -> None:
@@ -44,6 +71,18 @@ def test_no_statement_allows_every_action(statement: Statement) -> None:
     every = [action for action in statement.actions if action == "*" or action.endswith(":*")]
     if statement.content["Effect"] == "Allow" and label(statement) != "SignalboxKey-AdministerThroughIam":
         assert every == []
+
+
+def is_of_the_stack(statement: Statement) -> bool:
+    """It allows one of our roles something about what the stack has made."""
+    services = {action.partition(":")[0] for action in statement.actions}
+    return "Principal" not in statement.content and bool(services & OF_THE_STACK)
+
+
+@pytest.mark.parametrize("statement", [s for s in STATEMENTS if is_of_the_stack(s)], ids=label)
+def test_what_is_of_the_stack_is_named_and_no_wider(statement: Statement) -> None:
+    exact = all(resource.keys() <= {"Ref", "Fn::GetAtt"} for resource in statement.resources)
+    assert exact != (label(statement) in BY_PATTERN)
 
 
 @pytest.mark.parametrize("statement", [s for s in STATEMENTS if is_wildcard(s)], ids=label)
@@ -77,6 +116,8 @@ def test_a_principal_is_narrowed_down(statement: Statement) -> None:
     }
     if content["Principal"] == {"Service": "lambda.amazonaws.com"} or label(statement) in without_condition:
         return
+    if content["Principal"] == {"AWS": {"Ref": "SpotMemberAccounts"}}:  # narrow enough: those named
+        return
     if content["Effect"] == "Allow":
         conditions = json.dumps(content["Condition"])
         assert "AWS::AccountId" in conditions
@@ -99,6 +140,26 @@ def test_groups_opt_in_to_being_changed(action: str) -> None:
             {"StringEquals": {"aws:ResourceTag/signalbox:spot": "act"}},
         ]
     }
+
+
+def test_ending_on_a_recommendation_asks_for_both_tags_whatever_the_default() -> None:
+    """As the planner does: see docs/security.md."""
+    [end] = [s for s in STATEMENTS if "autoscaling:TerminateInstanceInAutoScalingGroup" in s.actions]
+    assert end.content["Condition"] == {
+        "StringEquals": {
+            "aws:ResourceTag/signalbox:spot": "act",
+            "aws:ResourceTag/signalbox:spot-rebalance": "act",
+        }
+    }
+
+
+@pytest.mark.parametrize("statement", [s for s in STATEMENTS if changes_the_estate(s)], ids=label)
+def test_what_changes_the_estate_is_held_to_its_tags(statement: Statement) -> None:
+    """But for what carries no tags of ours, and the document, which is the stack's own."""
+    if label(statement) in UNTAGGED:
+        assert "Condition" not in statement.content
+    else:
+        assert "esourceTag/signalbox:spot" in json.dumps(statement.content["Condition"])
 
 
 def test_container_instances_may_opt_out() -> None:
@@ -141,3 +202,47 @@ def test_the_snapshot_is_current() -> None:
     if os.environ.get("SIGNALBOX_RENEW_SNAPSHOT"):
         SNAPSHOT.write_text(json.dumps(current(), indent=2) + "\n")
     assert json.loads(json.dumps(current())) == json.loads(SNAPSHOT.read_text())
+
+
+def role_table() -> Iterator[str]:
+    """A row for each statement of a role, but for those that every function has."""
+    yield "\n| Role | May | On | For |\n|---|---|---|---|"
+    for statement in statements("AWS::IAM::Role", "AWS::IAM::Policy"):
+        if "Principal" in statement.content or statement.content["Sid"] in OF_EVERY_ROLE:
+            continue
+        actions = " ".join(f"`{action}`" for action in statement.actions)
+        on = ", ".join(short(resource) for resource in statement.resources)
+        yield f"| {owner(statement)} | {actions} | {on} | {statement.reason} |"
+    yield ""
+
+
+def owner(statement: Statement) -> str:
+    return statement.owner.removesuffix("Role").removesuffix("Function")
+
+
+def short(resource: Any) -> str:
+    """The name of a resource of the stack, or what comes after the account in an ARN."""
+    if resource == "*":
+        return "`*`"
+    [(function, of)] = resource.items()
+    match function:
+        case "Ref":
+            return str(of)
+        case "Fn::GetAtt":
+            return str(of[0])
+        case "Fn::Sub":
+            place = str(of).removeprefix("arn:${AWS::Partition}:")
+            return f"`{place.replace(':${AWS::Region}:${AWS::AccountId}', '')}`"
+    return "the accounts of SpotMemberAccounts"
+
+
+def test_the_page_has_every_permission_with_its_reason() -> None:
+    """Renewed as the snapshot is."""
+    page = PAGE.read_text()
+    renewed = ROLE_TABLE.sub(lambda found: found[1] + "\n".join(role_table()) + "\n" + found[2], page)
+    if os.environ.get("SIGNALBOX_RENEW_SNAPSHOT"):
+        PAGE.write_text(renewed)
+        page = renewed
+    assert page == renewed
+    assert "|  |" not in page  # nothing without a reason
+    assert page.count("\n| SpotPlanWindow |") > 1

@@ -17,11 +17,19 @@ ENCRYPTED = {
 }
 # Holds nothing of the user's, or keys and counts only (executions, under the key that AWS owns).
 NOTHING_TO_ENCRYPT = {
+    "AWS::AppConfig::Application",
+    "AWS::AppConfig::ConfigurationProfile",
+    "AWS::AppConfig::HostedConfigurationVersion",  # what the functions' environment says
     "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Events::EventBusPolicy",
     "AWS::Events::Rule",
+    "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
+    "AWS::Logs::QueryDefinition",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
@@ -29,6 +37,8 @@ NOTHING_TO_ENCRYPT = {
     "AWS::Serverless::Function",
     "AWS::Serverless::LayerVersion",
     "AWS::Serverless::StateMachine",
+    "AWS::XRay::Group",
+    "AWS::XRay::SamplingRule",
 }
 KEEPING = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue", "AWS::Logs::LogGroup"}
 # Nothing in it is the only copy: a later sweep does what a failed one didn't, logs are kept for days.
@@ -144,3 +154,11 @@ def test_the_outputs_that_others_read_are_there() -> None:
         "SpotRuleDeadLetterQueueUrl",
         "SpotCommandDocumentName",
     }
+
+
+def test_every_resource_is_in_one_group_of_the_canvas() -> None:
+    """The template opens readable in Infrastructure Composer."""
+    groups = template()["Metadata"]["AWS::Composer::Groups"]
+    members = [name for group in groups.values() for name in group["Members"]]
+    assert sorted(members) == sorted(resources())
+    assert all(group["Label"] for group in groups.values())

@@ -1,17 +1,25 @@
 """The rules: which of AWS's events they let in, and which they don't."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from moto.events.models import EventPattern
 
+from tests.template.deployed import Deployed
 from tests.template.sources import resources
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
-PSEUDO_PARAMETERS = {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION}
+MEMBER = "444455556666"
 INSTANCE = "i-0123456789abcdef0"
-RULES = resources("AWS::Events::Rule")
+RULES = {
+    name: rule
+    for name, rule in resources("AWS::Events::Rule").items()
+    if "EventBusName" not in rule["Properties"]
+}
+MEMBER_RULES = {name: rule for name, rule in resources("AWS::Events::Rule").items() if name not in RULES}
+ALONE = Deployed({})
 HOOK = {
     "EC2InstanceId": INSTANCE,
     "LifecycleTransition": "autoscaling:EC2_INSTANCE_TERMINATING",
@@ -38,22 +46,15 @@ def ec2(detail_type: str, **detail: str) -> dict[str, Any]:
     return event("aws.ec2", detail_type, {"instance-id": INSTANCE} | detail)
 
 
-def resolved(node: Any) -> Any:
-    """A pattern as it is deployed."""
-    if isinstance(node, dict):
-        if "Ref" in node:
-            return PSEUDO_PARAMETERS[node["Ref"]]
-        return {str(key): resolved(value) for key, value in node.items()}
-    return [resolved(value) for value in node] if isinstance(node, list) else node
-
-
-def admitting(event: dict[str, Any]) -> list[str]:
+def admitting(
+    event: dict[str, Any], rules: Mapping[str, Any] = RULES, deployed: Deployed = ALONE
+) -> list[str]:
     """The rules that let an event in."""
     # moto 5.2.5: matches_event takes the event as EventBridge delivers it.
     return [
         name
-        for name, rule in RULES.items()
-        if EventPattern.load(json.dumps(resolved(rule["Properties"]["EventPattern"]))).matches_event(
+        for name, rule in rules.items()
+        if EventPattern.load(json.dumps(deployed.value(rule["Properties"]["EventPattern"]))).matches_event(
             event  # type: ignore[arg-type] # a TypedDict
         )
     ]
@@ -133,6 +134,52 @@ def test_an_event_that_lacks_a_pinned_field_is_not(rule: str, field: str) -> Non
     assert not admits(lacking)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_the_rules_are_on_the_default_bus(rule: str) -> None:
-    assert "EventBusName" not in RULES[rule]["Properties"]
+PINS = {"account", "region"}
+
+
+def unpinned(pattern: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in pattern.items() if key not in PINS}
+
+
+def test_the_members_rules_are_the_hubs_own_on_its_bus() -> None:
+    """But for whose events they take, and for the bus they hear them on."""
+    for ours, theirs in zip(RULES.values(), MEMBER_RULES.values(), strict=True):
+        own, members = ours["Properties"], theirs["Properties"]
+        assert members["EventBusName"] == {"Ref": "EventBus"}
+        assert theirs["Condition"] == "HasMembers"
+        assert unpinned(members["EventPattern"]) == unpinned(own["EventPattern"])
+        assert members["Targets"] == own["Targets"]
+
+
+@pytest.mark.parametrize(
+    ("accounts", "regions", "places"),
+    [
+        (MEMBER, "", {(ACCOUNT, REGION), (MEMBER, REGION)}),
+        ("", "eu-west-1", {(ACCOUNT, "eu-west-1")}),
+        (MEMBER, "eu-west-1", {(ACCOUNT, "eu-west-1"), (MEMBER, "eu-west-1")}),
+        (
+            f"{MEMBER},777788889999",
+            f"{REGION},eu-west-1",
+            {(a, r) for a in (ACCOUNT, MEMBER, "777788889999") for r in (REGION, "eu-west-1")},
+        ),
+    ],
+)
+@pytest.mark.parametrize("number", range(len(MEMBER_RULES)))
+def test_the_members_rules_take_the_events_of_the_places_named(
+    number: int, accounts: str, regions: str, places: set[tuple[str, str]]
+) -> None:
+    deployed = Deployed({"SpotMemberAccounts": accounts, "SpotMemberRegions": regions})
+    rule = list(MEMBER_RULES)[number]
+    all_ = [(a, r) for a in (ACCOUNT, MEMBER, "777788889999") for r in (REGION, "eu-west-1", "eu-west-2")]
+    [example, *_] = list(ADMITTED.values())[number]
+    taken = {
+        (account, region)
+        for account, region in all_
+        if admitting(example | {"account": account, "region": region}, MEMBER_RULES, deployed) == [rule]
+    }
+    assert taken == places
+
+
+def test_a_stack_without_members_has_no_rule_on_its_bus() -> None:
+    assert [rule for rule in MEMBER_RULES if ALONE.exists(rule)] == []
+    assert [rule for rule in RULES if not ALONE.exists(rule)] == []
