@@ -1,7 +1,7 @@
-"""What planning costs (`plan`), and storms of interruption warnings on the embedded AWS (`storm`).
+"""What planning costs (`plan`), what cold starts take (`start`), and storms of warnings (`storm`).
 
 Nothing leaves this machine. The figures are printed, and written to .local/bench.json with a name each;
-docs/benchmarks.md says how to read them.
+docs/benchmarks.md and docs/cold-start.md say how to read them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from bench import parsing, plan, report
+from bench import parsing, plan, report, start, start_report
 from bench.shape import BUCKETS, QUICK_BUCKETS, QUICK_SIZES, SIZES, Bucket, parse_size
 from bench.storm import LEAD_SECONDS, WORKERS, Settings, grid, storms
 from local.deployment import DeploymentError
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except subprocess.SubprocessError as error:
         return _complain(f"bench failed: {error}\n{getattr(error, 'stderr', '') or ''}", 1)
-    except (DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
+    except (DeploymentError, ProcessError, start.StartError, BotoCoreError, ClientError) as error:
         return _complain(f"bench failed: {error}", 1)
     except KeyboardInterrupt:
         return _complain("bench: interrupted", 130)
@@ -61,9 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("plan", "storm", "all"),
+        choices=("plan", "start", "storm", "all"),
         default="all",
-        help="plan (seconds), storm (about a quarter of an hour), or all, the default",
+        help="plan (seconds), start (some five minutes), storm (a quarter of an hour), or all, the default",
     )
     parser.add_argument(
         "--quick", action="store_true", help="100 and 1,000 warnings, one bucket: about 4 minutes"
@@ -122,22 +122,29 @@ def _measure(options: argparse.Namespace) -> None:
     planned: list[plan.Planned] = []
     costs: list[parsing.Cost] = []
     outcomes: list[Outcome] = []
+    starts: list[start.Start] = []
 
     def done(outcome: Outcome) -> None:
         outcomes.append(outcome)
         console.print(f"  [dim]{_line(outcome)}[/]", soft_wrap=True)
 
     with Steps(console) as step:
-        if options.what != "storm":
+        if options.what in {"start", "all"}:
+            starts = start.measure(step)
+        if options.what in {"plan", "all"}:
             for size in sizes:
                 step(f"Planning a window of {size:,}")
                 planned.append(plan.measure(size))
                 costs.append(parsing.measure_apart(size))
-        if options.what != "plan":
+        if options.what in {"storm", "all"}:
             runs = grid(sizes, buckets, full=options.full)
             storms(LocalSettings.from_env().state / "bench", runs, settings, step, done)
     _show(planned, costs, outcomes, settings)
     found = report.document(planned, costs, outcomes, settings if outcomes else None)
+    if starts:
+        _show_starts(starts)
+        found["results"] |= dict(start_report.results(starts))
+        found["starts"] = starts
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     console.print(f"Named results: {options.output}", soft_wrap=True)
@@ -166,6 +173,12 @@ def _show(
         console.print(report.operations_table(outcomes))
         console.print(report.growth_table(outcomes))
         console.print(report.conditions(settings))
+
+
+def _show_starts(starts: Sequence[start.Start]) -> None:
+    console = terminal()
+    console.print(start_report.start_table(starts))
+    console.print(start_report.explanation(starts))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from local.embedded import EmbeddedAws
 
 LOG_GROUPS = f"/aws/lambda/{STACK}/"
-INTAKE = "spot_admit_events"
 SWEEP = "spot_sweep_windows"
 """Runs each minute, storm or not: no part of a storm's bill."""
 REPORT = re.compile(r"^REPORT RequestId: \S+\tDuration: (?P<milliseconds>\d+) ms\t")
@@ -42,20 +41,19 @@ class Bill:
     def usage(self, windows: Sequence[WindowAccount], instances: Collection[str]) -> Usage:
         """Of these windows, which have handled these instances."""
         kinds = Counter(action.kind for window in windows for action in window.actions)
-        invocations = self._invocations()
-        tasks = sum(len(times) for function, times in invocations.items() if function != INTAKE)
+        invocations = self.invocations()
         return Usage(
             invocations=sum(map(len, invocations.values())),
             gb_seconds=sum(map(sum, invocations.values())) / 1000 * MEMORY_GB,
             write_units=self._write_units(windows, instances),
-            transitions=self._transitions(windows, tasks),
+            transitions=self._transitions(windows),
             # Sent one by one by EventBridge; received and deleted in tens.
             sqs_requests=len(instances) + 2 * math.ceil(len(instances) / SQS_BATCH),
             messages=kinds["alert"],
             custom_events=kinds["event"],
         )
 
-    def _invocations(self) -> dict[str, list[int]]:
+    def invocations(self) -> dict[str, list[int]]:
         """Function → milliseconds of each invocation, as Lambda's report lines have them."""
         logs = self.aws.client("logs")
         groups = logs.describe_log_groups(logGroupNamePrefix=LOG_GROUPS)["logGroups"]
@@ -71,19 +69,19 @@ class Bill:
             if (name := group["logGroupName"].removeprefix(LOG_GROUPS)) != SWEEP
         }
 
-    def _transitions(self, windows: Sequence[WindowAccount], tasks: int) -> int:
-        """States entered. The emulator's histories leave out what is inside a Parallel: that is computed.
+    def _transitions(self, windows: Sequence[WindowAccount]) -> int:
+        """States entered. Of what is inside a Parallel the emulator's histories have the tasks' calls alone.
 
-        A branch enters its first and its last state, and for each pass of its task the task, the choice after
-        it and, at most, one wait.
+        A branch enters its first and its last state, and for each call of its task the task and the choice
+        after it. Commands that are due later are waited for once.
         """
         histories = [self._history(arn) for arn in self._executions(windows)]
-        outside = sum(
+        entered = sum(
             count for history in histories for kind, count in history.items() if kind.endswith("StateEntered")
         )
-        tried = sum(history["TaskScheduled"] for history in histories)
-        again = tried - sum(history["TaskStateEntered"] for history in histories)
-        return outside + again + 2 * self._branches() * len(histories) + 3 * max(0, tasks - tried)
+        inside = sum(history["TaskScheduled"] - history["TaskStateEntered"] for history in histories)
+        waits = sum(any(action.kind == "command" for action in window.actions) for window in windows)
+        return entered + 2 * self._branches() * len(histories) + 2 * inside + waits
 
     def _branches(self) -> int:
         machine = self.aws.client("stepfunctions").describe_state_machine(

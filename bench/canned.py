@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 TAGS = {
     "Name": "web",
-    "aws:autoscaling:groupName": "web",
     "aws:ec2launchtemplate:id": "lt-0a20c965061f64abc",
     "aws:ec2launchtemplate:version": "7",
     "signalbox:spot": "act",
 }
+GROUP_TAG = "aws:autoscaling:groupName"
 COMMANDS = json.dumps({"shutdown": ["systemctl stop app"], "timeout_seconds": 25})
 
 
@@ -44,7 +44,6 @@ class CannedEstate:
         self._groups = groups
         self._group_of = {instance: group for group, members in groups.items() for instance in members}
         self._answers: dict[str, Callable[[dict[str, Any]], str]] = {
-            "DescribeAutoScalingInstances": self._members,
             "DescribeAutoScalingGroups": self._described_groups,
             "DescribeInstances": self._instances,
             "DescribeTags": self._tags,
@@ -69,16 +68,6 @@ class CannedEstate:
         self.calls += 1
         return _Response(request.url, 200, body)
 
-    def _members(self, parameters: dict[str, Any]) -> str:
-        ids = [value for name, value in parameters.items() if name.startswith("InstanceIds.")]
-        members = "".join(
-            f"<member>{_member(i)}<AutoScalingGroupName>{self._group_of[i]}</AutoScalingGroupName></member>"
-            for i in ids
-        )
-        return _result(
-            "DescribeAutoScalingInstances", f"<AutoScalingInstances>{members}</AutoScalingInstances>"
-        )
-
     def _described_groups(self, parameters: dict[str, Any]) -> str:
         names = [value for name, value in parameters.items() if name.startswith("AutoScalingGroupNames.")]
         groups = "".join(_group(name, self._groups[name]) for name in names)
@@ -93,12 +82,12 @@ class CannedEstate:
     def _tags(self, parameters: dict[str, Any]) -> str:
         filters = _filters(parameters)
         patterns = filters.get("key", ["*"])
-        wanted = {k: v for k, v in TAGS.items() if any(fnmatchcase(k, pattern) for pattern in patterns)}
         items = "".join(
             f"<item><resourceId>{instance}</resourceId><resourceType>instance</resourceType>"
             f"<key>{key}</key><value>{value}</value></item>"
             for instance in filters["resource-id"]
-            for key, value in wanted.items()
+            for key, value in (TAGS | {GROUP_TAG: self._group_of[instance]}).items()
+            if any(fnmatchcase(key, pattern) for pattern in patterns)
         )
         return _ec2("DescribeTags", f"<tagSet>{items}</tagSet>")
 

@@ -9,13 +9,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Each from the API reference of its service.
-MEMBERS_CAP = 50  # DescribeAutoScalingInstances InstanceIds
 FILTER_CAP = 200  # values of the filters of an EC2 call
 GROUPS_CAP = 50  # DescribeAutoScalingGroups AutoScalingGroupNames
 PARAMETERS_CAP = 10  # GetParameters Names
 DETACH_CAP = 20  # DetachInstances InstanceIds
 COMMAND_CAP = 50  # SendCommand InstanceIds
-INVOCATIONS_PAGE = 50  # ListCommandInvocations MaxResults
+COMMANDS_PAGE = 50  # ListCommands MaxResults
 
 
 def floor(groups: Sequence[int]) -> dict[str, int]:
@@ -27,7 +26,6 @@ def floor(groups: Sequence[int]) -> dict[str, int]:
     instances = sum(groups)
     commands = _calls(groups, COMMAND_CAP)
     return {
-        "autoscaling:DescribeAutoScalingInstances": math.ceil(instances / MEMBERS_CAP),
         "ec2:DescribeTags": math.ceil(instances / FILTER_CAP),
         "ssm:GetParameters": math.ceil(len(groups) / PARAMETERS_CAP),
         "autoscaling:DetachInstances": _calls(groups, DETACH_CAP),
@@ -36,7 +34,7 @@ def floor(groups: Sequence[int]) -> dict[str, int]:
         # To plan, and to verify.
         "autoscaling:DescribeAutoScalingGroups": 2 * math.ceil(len(groups) / GROUPS_CAP),
         "elasticloadbalancing:DescribeTargetHealth": len(groups),
-        "ssm:ListCommandInvocations": max(commands, _calls(groups, INVOCATIONS_PAGE)),
+        "ssm:ListCommands": math.ceil(commands / COMMANDS_PAGE),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.bill import Bill
 from bench.estate import commanded_in_time, look
 from bench.notices import deadlines, spread
-from bench.outcome import OURS, Outcome
+from bench.outcome import OURS, Outcome, WindowSeen
 from local import events
 from local.account import Account
 from local.deployment import STACK
@@ -33,6 +34,7 @@ WARNING = ROOT / "events" / "spot" / "interruption_warning.json"
 KEY = WindowKey(DOMAIN, ACCOUNT, REGION)
 INTAKE = "SpotAdmitEventsFunction"
 INTAKE_CONCURRENCY = 5
+WINDOWS_AT_ONCE = 3
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 90.0
 """After the last deadline; then what is settled is counted, and what is not, is not."""
@@ -47,15 +49,18 @@ class Signalbox:
     guard: Guard
 
     def warm_up(self) -> None:
-        """Invokes every function, the intake as often at once as its queue may, so that none starts cold."""
-        functions = self._functions()
-        functions += [name for name in functions if INTAKE in name] * (INTAKE_CONCURRENCY - 1)
+        """Invokes every function as often at once as a storm will, so that none starts cold."""
+        functions = [
+            name
+            for name in self._functions()
+            for _ in range(INTAKE_CONCURRENCY if INTAKE in name else WINDOWS_AT_ONCE)
+        ]
         with ThreadPoolExecutor(len(functions)) as pool:
             list(pool.map(self._invoke, functions))
 
     def _invoke(self, function: str) -> None:
         # No records for the intake; no task for the others, which say so once they are up.
-        self.aws.client("lambda").invoke(FunctionName=function, Payload=b'{"Records": []}')
+        self.aws.client("lambda").invoke(FunctionName=function, Qualifier="live", Payload=b'{"Records": []}')
 
     def _functions(self) -> list[str]:
         pages = self.aws.client("cloudformation").get_paginator("list_stack_resources")
@@ -93,7 +98,7 @@ class Signalbox:
             seconds=seconds,
             states=_states(windows),
             usage=bill.usage(windows, noticed),
-            windows=tuple(len(window.decisions) for window in windows),
+            windows=tuple(_seen(window, min(noticed.values())) for window in windows),
         )
 
     def _deliver(self, instances: Sequence[str], now: float) -> None:
@@ -145,6 +150,12 @@ def _waits(windows: Sequence[WindowAccount], noticed: Mapping[str, float]) -> li
         for instance in action.subjects
         if instance in noticed and action.outcome_of(instance)[0] == "succeeded"
     ]
+
+
+def _seen(window: WindowAccount, began: float) -> WindowSeen:
+    planned = window.plan.planned_at if window.plan else math.nan
+    acted = max((action.finished_at for action in window.actions), default=math.nan)
+    return WindowSeen(len(window.decisions), planned - began, acted - began)
 
 
 def _states(windows: Sequence[WindowAccount]) -> Counter[str]:

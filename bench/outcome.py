@@ -16,6 +16,15 @@ if TYPE_CHECKING:
 OURS, THEIRS = "signalbox", "one-by-one"
 
 
+@dataclass(frozen=True, slots=True)
+class WindowSeen:
+    """A window that took part: its decisions; seconds from the first notice to its plan and last action."""
+
+    decisions: int
+    planned_after: float
+    acted_after: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One storm met by one algorithm.
@@ -25,7 +34,7 @@ class Outcome:
         waits: seconds from a notice to its instance's detachment, of those that were detached.
         seconds: from the first notice until all was over.
         states: how the ledger's episodes, or the last tries, ended.
-        windows: the decisions of each window that took part in it.
+        windows: those that took part in it, where there are any.
     """
 
     algorithm: str
@@ -41,7 +50,7 @@ class Outcome:
     seconds: float
     states: Mapping[str, int]
     usage: Usage
-    windows: Sequence[int] = ()
+    windows: Sequence[WindowSeen] = ()
 
     @property
     def total(self) -> int:

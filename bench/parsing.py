@@ -16,7 +16,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import msgspec
@@ -29,6 +29,11 @@ from signalbox.ledger.windows import Segment, Window
 from signalbox.spot.aws_estate import AwsAutoScaling, AwsEstate, AwsInstances
 from signalbox.spot.planning import Policy
 from signalbox.spot.window import PlanWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from signalbox.spot.estate import TargetGroup
 
 MB = 2**20
 MEASURE_SECONDS = 120.0
@@ -106,7 +111,12 @@ def adapters(estate: CannedEstate) -> AwsEstate:
     ec2, auto_scaling, ssm = session.client("ec2"), session.client("autoscaling"), session.client("ssm")
     for client in (ec2, auto_scaling, ssm):
         estate.install(client)
-    return AwsEstate(AwsInstances(ec2), AwsAutoScaling(auto_scaling), ssm)
+    return AwsEstate(AwsInstances(ec2), AwsAutoScaling(auto_scaling), ssm, no_target_groups)
+
+
+def no_target_groups(names: Collection[str]) -> dict[str, TargetGroup]:
+    """What the storm's groups need looked up: nothing, as neither tag nor health check asks for it."""
+    raise AssertionError(f"looked up for nothing: {names}")
 
 
 def gathered(instances: list[str]) -> tuple[MemoryLedger, Window]:

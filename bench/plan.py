@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.floor import FILTER_CAP, GROUPS_CAP, MEMBERS_CAP, PARAMETERS_CAP
+from bench.floor import FILTER_CAP, GROUPS_CAP, PARAMETERS_CAP
 from bench.shape import GROUPS
 from signalbox.spot.commands import GroupCommands
 from signalbox.spot.episodes import merge
@@ -101,7 +101,6 @@ def _snapshot(instances: int) -> Snapshot:
 
 def _reads(instances: int) -> dict[str, int]:
     caps = {
-        "read members": (instances, MEMBERS_CAP),
         "read tags": (instances, FILTER_CAP),
         "read groups": (GROUPS, GROUPS_CAP),
         "read parameters": (GROUPS, PARAMETERS_CAP),

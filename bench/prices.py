@@ -1,8 +1,12 @@
-"""Dollars, from a small table of list prices: to compare two algorithms, not to foretell an invoice."""
+"""Dollars, from one table of list prices: to see what costs what and to compare, not to foretell an invoice.
+
+Every price of the project's is here: the dashboards and docs/cost.md are held to it. Without free tiers.
+Each is of the page https://aws.amazon.com/<service>/pricing/ of its service.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 DATED = "2026-11"
 REGION = "us-east-1"
@@ -15,13 +19,26 @@ PRICES = {
     "SQS requests": 0.40 / MILLION,
     "SNS messages": 0.50 / MILLION,
     "EventBridge custom events": 1 / MILLION,  # AWS's own on the default bus are free
+    "CloudWatch Logs GB": 0.50,  # taken in
+    "X-Ray traces": 5 / MILLION,  # recorded
 }
+"""Of what is used: for one."""
+READ_UNIT = 0.125 / MILLION
+X86_GB_SECOND = 0.0000166667
+MONTHLY = {
+    "alarm metric": 0.10,
+    "composite alarm": 0.50,
+    "dashboard": 3.00,  # the first three of an account are free
+    "custom metric": 0.30,  # for the hours in which it is written
+    "KMS key": 1.00,
+}
+"""Of what stands: for one, a month."""
 NOT_COUNTED = "DynamoDB reads, log storage, traces, KMS requests and e-mail"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What is billed."""
+    """What is billed, in the order of the prices."""
 
     invocations: float = 0
     gb_seconds: float = 0
@@ -30,22 +47,17 @@ class Usage:
     sqs_requests: float = 0
     messages: float = 0
     custom_events: float = 0
+    log_gb: float = 0
+    traces: float = 0
 
 
 def dollars(usage: Usage) -> dict[str, float]:
     """Item of the table → its share of the bill."""
-    amounts = (
-        usage.invocations,
-        usage.gb_seconds,
-        usage.write_units,
-        usage.transitions,
-        usage.sqs_requests,
-        usage.messages,
-        usage.custom_events,
-    )
-    return {name: price * amount for (name, price), amount in zip(PRICES.items(), amounts, strict=True)}
+    return {
+        name: price * amount for (name, price), amount in zip(PRICES.items(), astuple(usage), strict=True)
+    }
 
 
-def per_thousand(usage: Usage, interruptions: int) -> float:
-    """Dollars for 1,000 interruptions."""
-    return sum(dollars(usage).values()) * 1_000 / interruptions
+def per_thousand(usage: Usage, events: int) -> float:
+    """Dollars for 1,000 events."""
+    return sum(dollars(usage).values()) * 1_000 / events

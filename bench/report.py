@@ -232,7 +232,7 @@ def _storm(outcome: Outcome) -> dict[str, Any]:
         "throttled": dict(outcome.throttled),
         "refused": dict(outcome.refused),
         "states": dict(outcome.states),
-        "windows": list(outcome.windows),
+        "windows": [asdict(window) for window in outcome.windows],
         "dollars": dollars(outcome.usage),
         "figures": outcome.named(),
     }
