@@ -17,7 +17,10 @@ BOOTSTRAP_PYTHON = $(shell for python in .venv/bin/python python3 python3.13 pyt
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 8))' 2>/dev/null && { echo "$$python"; break; }; done)
 # In an environment of its own: its pins and ministack's exclude each other.
 SAM = uvx --quiet --python .venv/bin/python --from aws-sam-cli==1.170.0 sam
-TYPED = layers/signalbox/signalbox functions local tests $(if $(wildcard bench/*.py),bench)
+CHECKOV = uvx --quiet --python .venv/bin/python --from checkov==3.3.30 checkov
+CFN_LINT_SERVERLESS = uvx --quiet --python .venv/bin/python --from cfn-lint==1.58.0 --with cfn-lint-serverless==0.3.6 cfn-lint
+ZIZMOR = uvx --quiet --python .venv/bin/python --from zizmor==1.16.0 zizmor
+TYPED = layers/signalbox/signalbox functions local operations tests examples/instance-watcher $(if $(wildcard bench/*.py),bench)
 COMPILE = uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 # The Lambda runtime brings the first six; the rest is aiohttp's (see layers/dependencies/stand_ins).
@@ -44,16 +47,32 @@ test: setup ## Run every test (ARGS="-k window -x" to choose)
 	@python -m pytest $(ARGS)
 
 .PHONY: check
-check: setup ## Lint, format, types, import rules, template
+check: setup ## Lint, format, types, import rules, template, modules of a cold start
 	ruff check .
 	ruff format --check .
 	mypy $(TYPED)
 	lint-imports
 	cfn-lint template.yaml
+	python -m bench.budget
+	$(MAKE) audit
+
+.PHONY: audit
+audit: setup ## Hold templates and workflows to security rules (checkov, serverless-rules, zizmor); part of make check
+	$(CFN_LINT_SERVERLESS) --config-file .cfnlintrc.serverless.yaml
+	$(CHECKOV) --config-file .checkov.yaml
+	$(ZIZMOR) --offline --quiet .github/workflows
 
 .PHONY: bench
-bench: setup ## Count the AWS calls of a storm of interruptions, against one at a time
+bench: setup ## Storms, planning and cold starts, against the plain way (ARGS=start, ARGS=--help)
 	@if [ -e bench/__main__.py ]; then python -m bench $(ARGS); else echo "No benchmarks yet."; fi
+
+.PHONY: cost
+cost: setup ## What each event costs, from counted usage (ARGS=--count counts anew)
+	@python -m bench.cost $(ARGS)
+
+.PHONY: dashboards
+dashboards: setup ## Draw the stack's dashboards, from a run of some three minutes
+	@python -m local dashboards $(ARGS)
 
 .PHONY: up
 up: setup ## Start the embedded AWS with the stack and a demo fleet, and leave it running
@@ -71,6 +90,11 @@ send: setup ## Deliver an event file as AWS would: make send EVENT=events/spot/i
 .PHONY: status
 status: setup ## What happened, from the ledger: episodes, actions, windows, queues
 	@python -m local status $(ARGS)
+
+.PHONY: trace
+trace: setup ## Where the time went: make trace OF=i-0abc… (or a window's number)
+	@test -n "$(OF)" || { echo "Whose trace? make trace OF=<instance id or window>; make status lists them" >&2; exit 2; }
+	@python -m local trace "$(OF)" $(ARGS)
 
 .PHONY: lock
 lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
@@ -90,8 +114,36 @@ build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)
 .PHONY: deploy
 deploy: ## sam build and deploy to the AWS account of your credentials: make deploy STAGE=dev|staging|prod
 	@case "$(STAGE)" in dev|staging|prod) ;; *) echo "STAGE is dev, staging or prod, not \"$(STAGE)\"." >&2; exit 2;; esac
+	@if [ "$(STAGE)" = prod ] && [ -n "$$(git status --porcelain 2>/dev/null)" ]; then \
+		echo "Not all of this is committed: nobody will be able to deploy the same again." >&2; fi
 	@$(MAKE) build
+	@python -m operations announce --stack signalbox-$(STAGE) || echo "Going on: alarms may page meanwhile." >&2
 	$(SAM) deploy --config-env $(STAGE) $(ARGS)
+
+# For a pipeline: what `make build` made, elsewhere perhaps, as it is.
+.PHONY: deploy-built
+deploy-built: setup
+	$(SAM) deploy --config-env $(STAGE) $(ARGS)
+
+# The stack of a stage, or the one of `make up`.
+STACK = $(if $(filter local,$(STAGE)),--local,--stack signalbox-$(STAGE))
+
+.PHONY: announce
+announce: setup ## Say that a deployment is under way: alarms page nobody for 15 minutes (STAGE=…)
+	@python -m operations announce $(STACK)
+
+.PHONY: probe
+probe: setup ## Ask every function of a stack whether it could work (STAGE=dev|staging|prod|local)
+	@python -m operations probe $(STACK)
+
+# For a pipeline: STACK="--stack signalbox-pr-7".
+.PHONY: remove-preview
+remove-preview: setup
+	@python -m operations remove $(STACK)
+
+.PHONY: replay
+replay: setup ## Show a dead-letter queue, and replay it with ARGS=--execute (STAGE=dev|staging|prod|local)
+	@python -m operations replay $(STACK) $(ARGS)
 
 .PHONY: clean
 clean: ## Stop what this checkout left running; remove .local and .aws-sam

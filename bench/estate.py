@@ -139,9 +139,11 @@ def look(aws: EmbeddedAws, target_groups: Mapping[str, str], warned: Collection[
 
 def commanded_in_time(aws: EmbeddedAws, document: str, deadlines: Mapping[str, float]) -> frozenset[str]:
     """Those that Systems Manager took the command for before their deadline."""
+    pages = aws.client("ssm").get_paginator("list_commands").paginate()
     return frozenset(
         instance
-        for command in aws.client("ssm").list_commands()["Commands"]
+        for page in pages
+        for command in page["Commands"]
         if command["DocumentName"] == document
         for instance in command["InstanceIds"]
         if instance in deadlines and command["RequestedDateTime"].timestamp() < deadlines[instance]

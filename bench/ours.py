@@ -34,7 +34,7 @@ WARNING = ROOT / "events" / "spot" / "interruption_warning.json"
 KEY = WindowKey(DOMAIN, ACCOUNT, REGION)
 INTAKE = "SpotAdmitEventsFunction"
 INTAKE_CONCURRENCY = 5
-WINDOWS_AT_ONCE = 3
+WINDOWS_AT_ONCE = 2
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 90.0
 """After the last deadline; then what is settled is counted, and what is not, is not."""
