@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.shape import Bucket
 
 LEAD_SECONDS = 90
-"""Commands half a minute after the notice: after the detachments, and yet nobody waits a minute and a half."""
+"""Commands half a minute after the notice: after the detachments, and nobody waits a minute and a half."""
 WORKERS = 50
 
 

@@ -171,7 +171,8 @@ class Stack:
 
     def commands(self, instances: Collection[str]) -> dict[str, list[dict[str, Any]]]:
         """The commands sent to each of the instances, as Systems Manager lists them."""
-        listed = self.aws.client("ssm").list_commands()["Commands"]
+        pages = self.aws.client("ssm").get_paginator("list_commands").paginate()
+        listed = [command for page in pages for command in page["Commands"]]
         return {instance: [c for c in listed if instance in c["InstanceIds"]] for instance in instances}
 
     def target_states(self, group: Group, instances: Collection[str]) -> set[str]:
