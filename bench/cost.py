@@ -55,8 +55,8 @@ MONTH_MINUTES = 30 * 24 * 60
 POLLERS = 5
 POLL_SECONDS = 20
 """Lambda's pollers of an idle queue, with long polling ("Scaling", Lambda with Amazon SQS)."""
-SWEEP_READS = 41
-"""At most: the pointers, then two rows of each of the newest 20 windows, strongly consistent."""
+SWEEP_READS = 2
+"""In an idle minute: the pointers and what is due later, strongly consistent."""
 BLOCK = re.compile(r"(?s)(<!-- (\w+): make cost -->\n).*?(<!-- end -->)")
 
 
@@ -180,7 +180,7 @@ def month_table(found: Stack) -> str:
         * MONTHLY["dashboard"],
         f"{found.keys} KMS key": found.keys * MONTHLY["KMS key"],
         f"the sweeper: {MONTH_MINUTES:,} runs of a second": sweeps,
-        f"… its reads, at most {SWEEP_READS} units a run": MONTH_MINUTES * SWEEP_READS * READ_UNIT,
+        f"… its reads, {SWEEP_READS} units in an idle one": MONTH_MINUTES * SWEEP_READS * READ_UNIT,
         "… its traces, if each is recorded": MONTH_MINUTES * PRICES["X-Ray traces"],
         f"polling the idle intake queue: {polls:,.0f} requests": polls * PRICES["SQS requests"],
     }
