@@ -34,7 +34,7 @@ WARNING = ROOT / "events" / "spot" / "interruption_warning.json"
 KEY = WindowKey(DOMAIN, ACCOUNT, REGION)
 INTAKE = "SpotAdmitEventsFunction"
 INTAKE_CONCURRENCY = 5
-WINDOWS_AT_ONCE = 2
+WINDOWS_AT_ONCE = 3
 POLL_SECONDS = 1.0
 PATIENCE_SECONDS = 90.0
 """After the last deadline; then what is settled is counted, and what is not, is not."""
@@ -112,9 +112,13 @@ class Signalbox:
         evidence: Evidence | None = None
         while not self._is_over(noticed, before) and time.time() < ends[-1] + PATIENCE_SECONDS:
             if evidence is None and time.time() >= ends[0] - POLL_SECONDS:
-                evidence = look(self.aws, fleet.target_groups, noticed)
+                evidence = self._look(fleet, noticed)
             time.sleep(POLL_SECONDS)
-        return evidence or look(self.aws, fleet.target_groups, noticed)
+        return evidence or self._look(fleet, noticed)
+
+    def _look(self, fleet: Fleet, noticed: Mapping[str, float]) -> Evidence:
+        with self.guard.unlimited():
+            return look(self.aws, fleet.target_groups, noticed)
 
     def _is_over(self, noticed: Mapping[str, float], before: int) -> bool:
         """Every event is taken in, every window's execution has ended, and none of them was for nothing."""

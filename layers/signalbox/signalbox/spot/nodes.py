@@ -3,7 +3,6 @@
 Eviction and PodDisruptionBudgets: Kubernetes documentation, "API-initiated Eviction".
 """
 
-import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import Protocol
@@ -12,7 +11,7 @@ import msgspec
 
 from signalbox.clock import Clock
 from signalbox.errors import ConflictError, NotFoundError, SignalboxError, ThrottledError, TransientError
-from signalbox.ledger.actions import Action, Deviation, Result
+from signalbox.ledger.actions import JITTER, Action, Deviation, Result
 
 MARGIN_SECONDS = 2.0
 """Kept free before the deadline: the kubelet has yet to hear of it."""
@@ -266,7 +265,7 @@ class DrainNodes:
         while True:
             self._each(Drain.clear, pending)
             pending = [drain for drain in pending if drain.retryable]
-            pause = random.uniform(longest / 2, longest)  # noqa: S311 - jitter, not a secret
+            pause = JITTER.uniform(longest / 2, longest)
             if not pending or self._clock() + pause >= waiting_until:
                 return pending
             self._sleep(pause)
