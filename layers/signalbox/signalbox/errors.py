@@ -23,6 +23,10 @@ class ThrottledError(TransientError):
     code = "throttled"
 
 
+class NotBegunError(ThrottledError):
+    """Throttled at the one call that has an effect: the next try need not look what became of this one."""
+
+
 class UnavailableError(TransientError):
     """AWS failed or did not answer. The call may have had its effect all the same."""
 

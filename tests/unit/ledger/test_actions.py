@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.clock import from_iso
-from signalbox.errors import RefusedError, ThrottledError, UnavailableError
+from signalbox.errors import NotBegunError, RefusedError, ThrottledError, UnavailableError
 from signalbox.ledger.actions import (
     FINAL,
     LEASE_SECONDS,
@@ -169,6 +169,13 @@ def test_what_is_transient_is_tried_again_and_the_performer_is_told() -> None:
     assert shop.work({"detach": script}) == Progress(succeeded=1)
     assert [attempts for _, _, attempts in script.seen] == [1, 2, 3]
     assert (shop.only().status, shop.failures) == ("succeeded", [])
+
+
+def test_what_had_no_effect_is_no_try_to_look_after() -> None:
+    shop = Shop(action())
+    script = Script(shop.clock, NotBegunError("slow"), UnavailableError("no answer"), NotBegunError("slow"))
+    assert shop.work({"detach": script}) == Progress(succeeded=1)
+    assert [attempts for _, _, attempts in script.seen] == [1, 1, 2, 2]
 
 
 @given(st.integers(0, 200), st.integers(5, 150))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.clock import iso
-from signalbox.errors import AccessDeniedError, RefusedError, ThrottledError
+from signalbox.errors import AccessDeniedError, NotBegunError, RefusedError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation
 from signalbox.spot.commands import COMMAND_KINDS
 from signalbox.spot.performers import (
@@ -118,6 +118,15 @@ def test_an_instance_that_leaves_between_the_look_and_the_call_is_left_out() -> 
     result = DetachInstances(Leaving()).perform(action(of=range(3)))
     assert groups.detached == ids([1])
     assert result.deviations.keys() == set(ids((0, 2)))
+
+
+def test_a_detach_that_was_throttled_has_begun_nothing() -> None:
+    class Busy(FakeAutoScaling):
+        def detach(self, group: str, instances: Any) -> None:
+            raise ThrottledError("Throttling: Rate exceeded")
+
+    with pytest.raises(NotBegunError, match="Rate exceeded"):
+        DetachInstances(Busy(ids(range(2)))).perform(action(of=range(2)))
 
 
 def test_who_takes_over_looks_first_and_detaches_only_what_is_left() -> None:

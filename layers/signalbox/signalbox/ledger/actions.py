@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol
 import msgspec
 
 from signalbox.clock import Clock, iso_precise
-from signalbox.errors import TransientError
+from signalbox.errors import NotBegunError, TransientError
 from signalbox.ledger.windows import Window
 
 type Status = Literal["pending", "running", "succeeded", "failed", "skipped"]
@@ -239,11 +239,12 @@ class Worker:
                 pause = JITTER.uniform(0, backoff)
                 if self._clock() + pause >= give_up_at:
                     return _failed(error)
+                tried = 0 if isinstance(error, NotBegunError) else 1
             except Exception as error:  # refused for good or a bug: it must not hold up the other actions
                 return _failed(error)
             self._sleep(pause)
             backoff = min(backoff * 2, LONGEST_BACKOFF_SECONDS)
-            action = msgspec.structs.replace(held, attempts=held.attempts + 1)
+            action = msgspec.structs.replace(held, attempts=held.attempts + tried)
         return None
 
     def _held(self, window: Window, action: Action) -> Action | None:

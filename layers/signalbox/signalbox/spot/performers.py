@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from signalbox.clock import Clock, iso
-from signalbox.errors import NotFoundError, RefusedError
+from signalbox.errors import NotBegunError, NotFoundError, RefusedError, ThrottledError
 from signalbox.ledger.actions import Action, Deviation, Result
 from signalbox.spot.halving import by_halves
 
@@ -90,6 +90,8 @@ class DetachInstances:
             try:
                 self._auto_scaling.detach(action.target, pending)
                 break
+            except ThrottledError as error:
+                raise NotBegunError(str(error)) from error
             except RefusedError:
                 attachable = self._sift(action.target, pending, deviations, taken_over=action.resumed)
                 if attachable == pending:
