@@ -14,15 +14,13 @@ from itertools import accumulate, chain, repeat, takewhile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import BotoCoreError, ClientError
 from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ships no types
 
 from bench.metering import VERIFY, Counted, measure
 from bench.prices import DATED, MONTHLY, PRICES, READ_UNIT, REGION, Usage, dollars
-from local.deployment import DeploymentError
-from local.processes import ProcessError
+from local.exits import exit_code
 from local.progress import Steps
-from local.settings import ROOT, LocalSettings, SettingsError
+from local.settings import ROOT, LocalSettings
 from signalbox.spot.telemetry import METRICS
 from signalbox.spot.verification import GRACE_SECONDS, LONGEST_SECONDS, PAUSES_SECONDS
 from signalbox.spot.window import BRANCHES
@@ -236,21 +234,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--write", action="store_true", help="put the tables into docs/cost.md")
     options = parser.parse_args(arguments)
-    try:
-        if options.count:
-            with Steps() as report:
-                kinds = measure(LocalSettings.from_env().state / "cost", report)
-            counted = Counts(f"{datetime.now(UTC):%Y-%m-%d}", kinds)
-            COUNTS.write_bytes(msgspec.json.format(msgspec.json.encode(counted)) + b"\n")
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
-        print(f"cost failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("cost: interrupted", file=sys.stderr)
-        return 130
+    return exit_code("cost", lambda: _cost(options))
+
+
+def _cost(options: argparse.Namespace) -> int:
+    if options.count:
+        with Steps() as report:
+            kinds = measure(LocalSettings.from_env().state / "cost", report)
+        counted = Counts(f"{datetime.now(UTC):%Y-%m-%d}", kinds)
+        COUNTS.write_bytes(msgspec.json.format(msgspec.json.encode(counted)) + b"\n")
     counts = read_counts()
     found = tables(counts)
     print(f"Counted {counts.counted}; list prices of {REGION}, {DATED}.\n")

@@ -10,16 +10,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local import events, fleet, running
-from local.deployment import DeploymentError
 from local.embedded import EmbeddedAws
 from local.events import EventError
-from local.processes import ProcessError
+from local.exits import exit_code
 from local.progress import Steps
 from local.pruning import TemplateError
-from local.settings import LocalSettings, SettingsError
+from local.settings import LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,17 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given and given[0] in OWN_MODULES:
         return int(importlib.import_module(f"local.{given[0]}").main(given[1:]))
     options = _parser().parse_args(given)
-    try:
-        return int(options.run(options, LocalSettings.from_env()))
-    except (UsageError, EventError, SettingsError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (DeploymentError, ProcessError, TemplateError, BotoCoreError, ClientError) as error:
-        print(f"{options.command} failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print(f"{options.command}: interrupted", file=sys.stderr)
-        return 130
+    return exit_code(
+        options.command,
+        lambda: int(options.run(options, LocalSettings.from_env())),
+        wrong=(UsageError, EventError),
+        failures=(TemplateError,),
+    )
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,27 +6,24 @@ Warnings in time and late, recommendations, bad input and a call that AWS refuse
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from local import events, fleet
 from local.account import Account
-from local.deployment import STACK, DeploymentError, deploy
+from local.deployment import STACK, deploy
 from local.embedded import EmbeddedAws
+from local.exits import exit_code
 from local.pictures import panels
 from local.pictures.body import BodyError, MetricName, parse
 from local.pictures.drawing import draw
 from local.pictures.insights import Query, QueryError, found_in
 from local.pictures.observed import DERIVED, Datum, Run, embedded_metrics, log_bytes, records
-from local.processes import ProcessError
 from local.progress import Steps
-from local.settings import ROOT, LocalSettings, SettingsError
+from local.settings import ROOT, LocalSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -86,21 +83,14 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--output", type=Path, default=PICTURES, help="folder (default: docs/pictures)")
     options = parser.parse_args(arguments)
-    try:
-        _picture(LocalSettings.from_env().state / "dashboards", options.output)
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (BodyError, QueryError, DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
-        print(f"dashboards failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("dashboards: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return exit_code(
+        "dashboards",
+        lambda: _picture(LocalSettings.from_env().state / "dashboards", options.output),
+        failures=(BodyError, QueryError),
+    )
 
 
-def _picture(state: Path, output: Path) -> None:
+def _picture(state: Path, output: Path) -> int:
     with Steps() as report:
         report("Starting the embedded AWS")
         with EmbeddedAws.start(state) as aws:
@@ -116,6 +106,7 @@ def _picture(state: Path, output: Path) -> None:
                 body = aws.client("cloudwatch").get_dashboard(DashboardName=dashboard)["DashboardBody"]
                 widgets = [(widget, shown.panel(widget)) for widget in parse(body)]
                 draw(widgets, shown.foot, output / f"{name}.png")
+    return 0
 
 
 def _play(run: Run, report: Steps) -> list[Datum]:

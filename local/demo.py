@@ -7,26 +7,24 @@ events are dated so that the deadline is near: nothing is sped up, but nobody wa
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 from rich.padding import Padding
 
 from local import events, fleet, timeline
 from local.account import Account
 from local.cli import print_left_out
-from local.deployment import DeploymentError, deploy
+from local.deployment import deploy
 from local.display import table, terminal
 from local.embedded import EmbeddedAws
+from local.exits import exit_code
 from local.inbox import Inbox
 from local.inspection import Expectation, Finding, inspect
-from local.processes import ProcessError
 from local.progress import Steps
-from local.settings import ROOT, LocalSettings, SettingsError
+from local.settings import ROOT, LocalSettings
 from signalbox.clock import iso
 from signalbox.spot.notices import NOTICE_SECONDS
 
@@ -60,17 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     """Runs it; 0 only if every check of the estate itself holds."""
     argparse.ArgumentParser(prog="python -m local demo", description=__doc__).parse_args(arguments)
     console = terminal()
-    try:
-        return _demo(console, LocalSettings.from_env().state / "demo")
-    except SettingsError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except (DeploymentError, ProcessError, BotoCoreError, ClientError) as error:
-        print(f"demo failed: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return 130
+    return exit_code("demo", lambda: _demo(console, LocalSettings.from_env().state / "demo"))
 
 
 def _demo(console: Console, state: Path) -> int:

@@ -11,8 +11,8 @@ import boto3
 import requests
 from botocore.config import Config
 
-from local.codeartifact.server import codeartifact_server
 from local.codeartifact.service import CodeArtifact
+from local.serving import loopback_server
 from local.settings import ACCESS_KEY, HOST, REGION, SECRET_KEY
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class EmbeddedCodeArtifact:
 def embedded_codeartifact(application: CodeArtifact | None = None) -> Iterator[EmbeddedCodeArtifact]:
     """A fresh one on a free port, or `application`."""
     served = application or CodeArtifact()
-    with codeartifact_server(0, served) as server, ExitStack() as resources:
+    with loopback_server(0, served) as server, ExitStack() as resources:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

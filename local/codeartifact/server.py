@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import threading
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, Any
-
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from typing import TYPE_CHECKING
 
 from local.codeartifact.service import CodeArtifact
 from local.codeartifact.spine import SpineBus
 from local.estate.spine import SpineIdentity
+from local.serving import log_to_stderr, loopback_server, stop_on_signals
 from local.settings import HOST
 
 if TYPE_CHECKING:
@@ -24,23 +22,6 @@ PORT = 4568
 DELIVERY_SECONDS = 0.1
 
 logger = logging.getLogger(__name__)
-
-
-class QuietHandler(WSGIRequestHandler):
-    """Logs errors only."""
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing: a release's calls would fill the disk."""
-
-
-@contextmanager
-def codeartifact_server(port: int, application: CodeArtifact) -> Iterator[BaseWSGIServer]:
-    """A threaded server on the loopback, bound but not serving yet; port 0 takes a free one."""
-    server = make_server(HOST, port, application, threaded=True, request_handler=QuietHandler)
-    try:
-        yield server
-    finally:
-        server.server_close()
 
 
 @contextmanager
@@ -64,13 +45,12 @@ def delivering(application: CodeArtifact) -> Iterator[None]:
 
 def main() -> None:
     arguments = _arguments()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    log_to_stderr()
     with ExitStack() as resources:
         application = _application(arguments.spine, resources)
-        server = resources.enter_context(codeartifact_server(arguments.port, application))
+        server = resources.enter_context(loopback_server(arguments.port, application))
         resources.enter_context(delivering(application))
-        _stop_on_signals(server)
+        stop_on_signals(server)
         logger.info("CodeArtifact listens on http://%s:%s", HOST, server.port)
         server.serve_forever()
     logger.info("stopped")
@@ -83,15 +63,6 @@ def _application(spine: str | None, resources: ExitStack) -> CodeArtifact:
     resources.callback(identities.close)
     resources.callback(bus.close)
     return CodeArtifact(identities, bus)
-
-
-def _stop_on_signals(server: BaseWSGIServer) -> None:
-    def stop(*_: Any) -> None:
-        # shutdown() waits for the loop this handler has interrupted: another thread must do it.
-        threading.Thread(target=server.shutdown, daemon=True).start()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 def _arguments() -> argparse.Namespace:
