@@ -1,32 +1,15 @@
 """The environment of each function, read once: one frozen class a function, named after its folder."""
 
-from collections.abc import Mapping
-from typing import Annotated, Self
+from typing import Annotated
 
 import msgspec
 
 from signalbox.aws.estates import Hub
-from signalbox.errors import InvariantError
 from signalbox.eventbridge import Scope
+from signalbox.settings import Settings
 from signalbox.spot.configuration import Mode
 from signalbox.spot.planning import Policy
 from signalbox.spot.rebalancing import Limits
-
-
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
-    """Field ``ledger_table`` is variable ``LEDGER_TABLE``, and so on."""
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Reads and converts.
-
-        Raises:
-            InvariantError: a variable is missing or makes no sense; names it.
-        """
-        try:
-            return msgspec.convert(dict(environment), cls, strict=False)
-        except msgspec.ValidationError as error:
-            raise InvariantError(f"environment of {cls.__name__}: {error}") from error
 
 
 class AdmitSettings(Settings, frozen=True, kw_only=True):
