@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 from operations.announcing import announce
 from operations.probing import probe
 from operations.removing import remove
-from operations.replay import MOST, QUEUES, Request, replay
+from operations.replay import DOMAINS, MOST, QUEUES, Request, replay
 from operations.showing import UNITS
 from operations.stacks import StackError
 from signalbox.aws.clients import client
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = _command(commands, "replay", "show, and with --execute replay, a dead-letter queue", REPLAY)
     command.add_argument("--queue", choices=QUEUES, default="rule", help="which one (default: rule)")
-    command.add_argument("--domain", default="spot", help="whose (default: spot)")
+    command.add_argument("--domain", choices=DOMAINS, default="spot", help="whose (default: spot)")
     command.add_argument("--execute", action="store_true", help="do it; without this nothing is changed")
     command.add_argument(
         "--limit", type=_positive, metavar="N", help=f"no more than N (default: {MOST:,}; not for intake)"
@@ -169,12 +169,15 @@ def _remove(_: argparse.Namespace, place: Place) -> int:
 
 
 def _replay(options: argparse.Namespace, place: Place) -> int:
+    if options.queue not in DOMAINS[options.domain]:
+        there = " and ".join(DOMAINS[options.domain])
+        raise UsageError(f"The domain {options.domain} has the queues {there} only.")
     if options.queue == "intake" and options.limit:
         raise UsageError("SQS moves a queue as a whole: leave --limit out with --queue intake.")
     if options.queue != "rule" and options.since:
         raise UsageError("--since is only for --queue rule.")
     request = Request(
-        domain=options.domain.capitalize(),
+        domain=options.domain,
         queue=options.queue,
         execute=options.execute,
         most=options.limit or MOST,

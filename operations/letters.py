@@ -87,8 +87,16 @@ def judge(letter: Letter, terms: Terms) -> Finding:
 
 
 def _title(envelope: Envelope) -> str:
-    instance = envelope.detail.get("instance-id") or envelope.detail.get("EC2InstanceId")
-    return f"{envelope.detail_type} {instance or envelope.id}"
+    detail = envelope.detail
+    subject = detail.get("instance-id") or detail.get("EC2InstanceId") or _object(detail) or envelope.id
+    return f"{envelope.detail_type} {subject}"
+
+
+def _object(detail: dict[str, Any]) -> str:
+    bucket, found = detail.get("bucket"), detail.get("object")
+    if not isinstance(bucket, dict) or not isinstance(found, dict):
+        return ""
+    return f"s3://{bucket.get('name', '')}/{found.get('key', '')}"
 
 
 def judge_sweep(letter: Letter) -> Finding:

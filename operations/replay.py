@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -34,12 +35,16 @@ QUEUES = {
     "sweep": "SweepDeadLetterQueue",
 }
 """Each dead-letter queue's name in the template, without the domain's."""
+DOMAINS = {"spot": ("rule", "intake", "sweep"), "documents": ("rule", "intake")}
+"""Which of them a domain has."""
+AGES = {"spot": "SpotMaximumEventAgeSeconds"}
+"""The parameter that says how old an event may be; where there is none, none is too old to act on."""
 MOST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked for: whose queue, which (a key of QUEUES), done or only shown, how much, since when."""
+    """What is asked for: whose queue (a key of DOMAINS), which, done or only shown, how much, since when."""
 
     domain: str
     queue: str
@@ -50,17 +55,21 @@ class Request:
     @property
     def name(self) -> str:
         """The queue's logical id."""
-        return f"{self.domain}{QUEUES[self.queue]}"
+        return self.queue_of(QUEUES[self.queue])
+
+    def queue_of(self, suffix: str) -> str:
+        """A queue of the domain, as the template has it."""
+        return f"{self.domain.capitalize()}{suffix}"
 
 
 def replay(request: Request, stack_name: str, cloudformation: CloudFormationClient, sqs: SQSClient) -> int:
     """Shows or does it; returns 0, or 1 where something that was to be replayed was not."""
     stack = Stack.find(cloudformation, stack_name)
     queue = Queue(sqs, stack.queue_url(request.name))
-    intake = Queue(sqs, stack.queue_url(f"{request.domain}IntakeQueue"))
+    intake = Queue(sqs, stack.queue_url(request.queue_of("IntakeQueue")))
     waiting = {
-        kind: Queue(sqs, stack.queue_url(f"{request.domain}{suffix}")).waiting()
-        for kind, suffix in QUEUES.items()
+        kind: Queue(sqs, stack.queue_url(request.queue_of(QUEUES[kind]))).waiting()
+        for kind in DOMAINS[request.domain]
     }
     told = ", ".join(f"{kind} {count}" for kind, count in waiting.items())
     print(f"Stack {stack.name} in {stack.region}. In the dead-letter queues: {told}.")
@@ -77,7 +86,7 @@ def replay(request: Request, stack_name: str, cloudformation: CloudFormationClie
 def _judge(request: Request, stack: Stack) -> Callable[[Letter], Finding]:
     if request.queue == "sweep":
         return judge_sweep
-    oldest = stack.seconds(f"{request.domain}MaximumEventAgeSeconds")
+    oldest = stack.seconds(AGES[request.domain]) if request.domain in AGES else math.inf
     return partial(judge, terms=Terms(time.time(), oldest, request.since))
 
 

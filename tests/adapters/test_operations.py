@@ -21,8 +21,12 @@ from signalbox.clock import iso
 
 STACK = "signalbox-test"
 QUEUES = {
-    f"Spot{name}": {"Type": "AWS::SQS::Queue"}
-    for name in ("RuleDeadLetterQueue", "IntakeDeadLetterQueue", "SweepDeadLetterQueue", "IntakeQueue")
+    name: {"Type": "AWS::SQS::Queue"}
+    for name in (
+        *("SpotRuleDeadLetterQueue", "SpotIntakeDeadLetterQueue", "SpotSweepDeadLetterQueue"),
+        *("SpotIntakeQueue", "DocumentsIntakeQueue"),
+        *("DocumentsRuleDeadLetterQueue", "DocumentsIntakeDeadLetterQueue"),
+    )
 }
 TEMPLATE = {
     "Parameters": {"SpotMaximumEventAgeSeconds": {"Type": "Number", "Default": 900}},
@@ -154,6 +158,19 @@ def test_failed_runs_of_the_sweeper_are_thrown_away(
     assert deployed.bodies("SweepDeadLetterQueue") == deployed.bodies("IntakeQueue") == []
 
 
+def test_an_event_about_an_object_is_never_too_old(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    body = json.dumps(event("i-1", age=86_400.0 * 365))
+    client("sqs").send_message(
+        QueueUrl=deployed.stack.queue_url("DocumentsRuleDeadLetterQueue"), MessageBody=body
+    )
+    assert replay("--domain", "documents", "--execute") == 0
+    assert "1 replayed" in capsys.readouterr().out
+    received = client("sqs").receive_message(QueueUrl=deployed.stack.queue_url("DocumentsIntakeQueue"))
+    assert [message["Body"] for message in received["Messages"]] == [body]
+
+
 def test_an_empty_queue_is_no_failure(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
     assert deployed.stack.name == STACK
     assert replay("--execute") == 0
@@ -175,7 +192,7 @@ def test_where_sqs_does_not_take_an_event_it_stays(
     [
         (["--queue", "intake", "--limit", "3"], 2, "--limit"),
         (["--queue", "sweep", "--since", "2h"], 2, "--since"),
-        (["--domain", "parcels"], 2, "has no ParcelsRuleDeadLetterQueue"),
+        (["--domain", "documents", "--queue", "sweep"], 2, "rule and intake only"),
     ],
 )
 def test_what_makes_no_sense_is_refused(
