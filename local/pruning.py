@@ -36,6 +36,8 @@ IN_ESTATE = {
 LEFT_OUT_PROPERTIES = {
     "DeploymentPreference": LEFT_OUT["AWS::CodeDeploy::DeploymentGroup"],
 }
+NUMBERS = {"MaximumConcurrency"}
+"""Properties that ministack takes as a number only; what refers to a parameter is text to it."""
 REFERENCE = re.compile(r"\$\{(?P<name>[A-Za-z0-9:]+)(?P<attribute>\.[A-Za-z0-9.]+)?\}")
 
 
@@ -99,7 +101,7 @@ def prune(template: Mapping[str, Any], values: Mapping[str, str]) -> Pruned:
             key: output for key, output in template.get("Outputs", {}).items() if not lost_outputs[key]
         },
     }
-    pruned = replace(kept, names)
+    pruned = _with_numbers(replace(kept, names), known)
     return Pruned(pruned, left_out, {names[name]: documents[name] for name in documents})
 
 
@@ -146,6 +148,20 @@ def replace(node: Any, names: Mapping[str, str]) -> Any:
             }
         case list():
             return [replace(item, names) for item in node]
+    return node
+
+
+def _with_numbers(node: Any, values: Mapping[str, str]) -> Any:
+    match node:
+        case dict():
+            return {
+                key: int(resolve(value, values))
+                if key in NUMBERS and not isinstance(value, int)
+                else _with_numbers(value, values)
+                for key, value in node.items()
+            }
+        case list():
+            return [_with_numbers(item, values) for item in node]
     return node
 
 

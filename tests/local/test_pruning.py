@@ -165,3 +165,13 @@ def test_resolve_knows_parameters_only() -> None:
 
 def test_defaults_are_texts() -> None:
     assert defaults({"Parameters": {"A": {"Default": 2}, "B": {"Type": "String"}}}) == {"A": "2"}
+
+
+def test_a_number_that_is_a_parameter_becomes_a_number() -> None:
+    scaling = {"MaximumConcurrency": {"Ref": "Concurrency"}}
+    mapping = {"Type": "AWS::Lambda::EventSourceMapping", "Properties": {"ScalingConfig": scaling}}
+    whole = template({"Mapping": mapping}, Parameters={"Concurrency": {"Type": "Number", "Default": 10}})
+    for values, expected in ((VALUES, 10), (VALUES | {"Concurrency": "2"}, 2)):
+        pruned = prune(whole, values)
+        properties = pruned.template["Resources"]["Mapping"]["Properties"]
+        assert properties == {"ScalingConfig": {"MaximumConcurrency": expected}}
