@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Each has a `main(arguments) -> int` of its own, and is only imported when called.
 OWN_MODULES = {
-    "demo": "a Spot interruption handled from beginning to end, and checked",
+    "demo": "each domain from beginning to end, and checked",
     "dashboards": "pictures of the stack's dashboards, from a run of its own",
     "status": "what happened, from the ledger",
     "trace": "where the time of a window went, from the traces",

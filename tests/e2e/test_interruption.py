@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from local.inspection import Expectation, inspect
+from local.demo.inspection import Expectation, inspect
 from signalbox.clock import iso
 from signalbox.spot.notices import NOTICE_SECONDS
 from tests.e2e.stack import AGE_SECONDS, Scene, Stack, new_id, warning

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from local import timeline
 from local.account import WindowAccount
-from local.inspection import Expectation
+from local.demo.inspection import Expectation
 from signalbox.ledger.actions import Action, Deviation
 from signalbox.ledger.records import Plan
 from signalbox.ledger.windows import Pointer, Window

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from local import fleet
 from local.account import Account
+from local.demo.findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -59,15 +60,6 @@ class Expectation:
             ends = {i: "handled" if i in left[group] else "observed" for i in instances}
             expected[group] = expected.get(group, {}) | ends
         return expected
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what should be, whether it is, and what was seen."""
-
-    check: str
-    holds: bool
-    seen: str
 
 
 def inspect(

@@ -1,4 +1,4 @@
-"""`python -m local demo`: interruptions and what may go wrong with them, from beginning to end, and checked.
+"""The Spot act: interruptions and what may go wrong with them, from beginning to end, and checked.
 
 Warnings, of an ECS node too, rebalance recommendations, and a group that AWS refuses to detach from. The
 events are dated so that the deadline is near: nothing is sped up, but nobody waits two minutes.
@@ -6,7 +6,6 @@ events are dated so that the deadline is near: nothing is sped up, but nobody wa
 
 from __future__ import annotations
 
-import argparse
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,27 +15,22 @@ from rich.padding import Padding
 
 from local import events, fleet, timeline
 from local.account import Account
-from local.cli import print_left_out
-from local.deployment import deploy
-from local.display import table, terminal
-from local.embedded import EmbeddedAws
-from local.exits import exit_code
-from local.inbox import Inbox
-from local.inspection import Expectation, Finding, inspect
+from local.demo.inspection import Expectation, inspect
 from local.progress import Steps
-from local.settings import ROOT, LocalSettings
+from local.settings import ROOT
 from signalbox.clock import iso
 from signalbox.spot.notices import NOTICE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
     from local.account import WindowAccount
-    from local.inbox import Heard
-    from local.inspection import Instances
+    from local.demo.findings import Finding
+    from local.demo.inspection import Instances
+    from local.embedded import EmbeddedAws
+    from local.inbox import Heard, Inbox
 
 AGE_SECONDS = 80.0
 """How long ago the events say that they were sent: 40 s are left, and 10 until the commands are due."""
@@ -54,34 +48,20 @@ PATIENCE_SECONDS = 150.0
 SAMPLES = ROOT / "events" / "spot"
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Runs it; 0 only if every check of the estate itself holds."""
-    argparse.ArgumentParser(prog="python -m local demo", description=__doc__).parse_args(arguments)
-    console = terminal()
-    return exit_code("demo", lambda: _demo(console, LocalSettings.from_env().state / "demo"))
-
-
-def _demo(console: Console, state: Path) -> int:
+def play(console: Console, aws: EmbeddedAws, outputs: Mapping[str, str], inbox: Inbox) -> list[Finding]:
+    """Plays it on a deployed stack; what the estate itself shows afterwards."""
     with Steps() as report:
-        report("Starting the embedded AWS")
-        aws = EmbeddedAws.start(state)
-    with aws:
-        with Steps() as report:
-            deployment = deploy(aws, overrides=PARAMETERS, report=report)
-            size = sum(group.desired for group in fleet.GROUPS)
-            report(f"Making the fleet: {size} Spot instances in {len(fleet.GROUPS)} Auto Scaling groups")
-            made = fleet.create(aws)
-            inbox = Inbox.open(aws, deployment.outputs)
-        print_left_out(deployment.left_out)
-        expectation = _expectation(made)
-        _refuse(aws, expectation)
-        _send(aws, expectation)
-        console.print(_story(expectation))
-        windows = _follow(console, Account(aws, deployment.outputs), expectation)
-        heard = inbox.drain()
-        findings = inspect(aws, deployment.outputs, expectation, windows, heard)
+        size = sum(group.desired for group in fleet.GROUPS)
+        report(f"Making the fleet: {size} Spot instances in {len(fleet.GROUPS)} Auto Scaling groups")
+        made = fleet.create(aws)
+    expectation = _expectation(made)
+    _refuse(aws, expectation)
+    _send(aws, expectation)
+    console.print(_story(expectation))
+    windows = _follow(console, Account(aws, outputs), expectation)
+    heard = inbox.drain()
     _show_failures(console, heard)
-    return _conclude(console, findings, state / "logs")
+    return inspect(aws, outputs, expectation, windows, heard)
 
 
 def _expectation(made: fleet.Fleet) -> Expectation:
@@ -180,16 +160,3 @@ def _show_failures(console: Console, heard: Heard) -> None:
         if alert["MessageAttributes"]["outcome"]["Value"] == "failed":
             console.print("\n[red]The alert about the failure[/]")
             console.print(Padding(escape(alert["Message"]), (0, 0, 1, 2), expand=False))
-
-
-def _conclude(console: Console, findings: Sequence[Finding], logs: Path) -> int:
-    checks = table("", "check", "seen", title="The estate itself")
-    for finding in findings:
-        checks.add_row("[green]✓[/]" if finding.holds else "[red]✗[/]", finding.check, escape(finding.seen))
-    console.print(checks)
-    broken = [finding.check for finding in findings if not finding.holds]
-    if broken:
-        console.print(f"[red]The demo failed:[/] {'; '.join(broken)}. Logs: {logs}")
-        return 1
-    console.print("[green]Every check holds.[/] Next: make up, make send, make status (see README.md).")
-    return 0
