@@ -1,4 +1,4 @@
-"""Every kind of instance against every kind of notice: what the README's table says is what is decided."""
+"""Every kind of instance against every kind of notice: what docs/spot.md says is what is decided."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from signalbox.spot.planning import FLEET_TAGS, Decision, Policy, decide
 from tests.unit.spot.doubles import DOCUMENT, episode, instance_id, target_group
 
 ROOT = Path(__file__).parents[3]
-README = ROOT / "README.md"
+PAGE = ROOT / "docs" / "spot.md"
 SPOT = ROOT / "layers" / "signalbox" / "signalbox" / "spot"
 ACT = {MODE_TAG: "act"}
 WEB = TargetGroup(arn=target_group("web"), name="web")
@@ -71,7 +71,7 @@ def decided(kind: str, severity: Severity) -> Decision:
 
 
 def cell(found: Decision) -> str:
-    """What happens and the codes that say why not more, as the README writes it."""
+    """What happens and the codes that say why not more, as the page writes it."""
     codes = [r.code for r in found.reasons if not r.code.startswith("mode-by-")]
     why = f" ({', '.join(f'`{code}`' for code in codes)})" if codes else ""
     if found.mode != "act":
@@ -82,23 +82,23 @@ def cell(found: Decision) -> str:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_readme_says_what_is_decided(kind: str) -> None:
+def test_the_page_says_what_is_decided(kind: str) -> None:
     cells = " | ".join(cell(decided(kind, severity)) for severity in NOTICES.values())
-    assert f"| {kind} | {cells} |" in README.read_text().splitlines()
+    assert f"| {kind} | {cells} |" in PAGE.read_text().splitlines()
 
 
-def test_the_readme_has_no_further_kinds() -> None:
+def test_the_page_has_no_further_kinds() -> None:
     heading = f"| the instance is | {' | '.join(NOTICES)} |"
-    lines = README.read_text().splitlines()
+    lines = PAGE.read_text().splitlines()
     table = lines[lines.index(heading) + 2 :]
     assert table[: len(KINDS) + 1][-1] == ""
 
 
-def test_the_readme_explains_every_reason() -> None:
+def test_the_page_explains_every_reason() -> None:
     sources = "".join(path.read_text() for path in sorted(SPOT.glob("*.py")))
     codes = set(re.findall(r'Reason\(\s*"([a-z-]+)"', sources)) | set(
         re.findall(r'RejectedError\(\s*"(commands-[a-z]+)"', sources)
     )
-    readme = README.read_text()
+    page = PAGE.read_text()
     assert len(codes) > 25
-    assert [code for code in sorted(codes) if f"`{code}`" not in readme] == []
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
