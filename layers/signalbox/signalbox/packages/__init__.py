@@ -1,0 +1,1 @@
+"""The Packages domain: a published version rebuilds what depends on it, in order, and is promoted."""

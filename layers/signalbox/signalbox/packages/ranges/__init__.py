@@ -1,0 +1,1 @@
+"""How each ecosystem reads versions and ranges of versions: one module each, all of one form (`scheme`)."""
