@@ -20,7 +20,7 @@ SAM = uvx --quiet --python .venv/bin/python --from aws-sam-cli==1.170.0 sam
 CHECKOV = uvx --quiet --python .venv/bin/python --from checkov==3.3.30 checkov
 CFN_LINT_SERVERLESS = uvx --quiet --python .venv/bin/python --from cfn-lint==1.58.0 --with cfn-lint-serverless==0.3.6 cfn-lint
 ZIZMOR = uvx --quiet --python .venv/bin/python --from zizmor==1.16.0 zizmor
-TYPED = layers/signalbox/signalbox functions local operations tests examples/instance-watcher $(if $(wildcard bench/*.py),bench)
+TYPED = layers/signalbox/signalbox functions local operations tests examples/instance-watcher examples/document-consumer $(if $(wildcard bench/*.py),bench)
 COMPILE = uv pip compile --quiet --universal --python-version 3.13 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header
 # The Lambda runtime brings the first six; the rest is aiohttp's (see layers/dependencies/stand_ins).
@@ -30,7 +30,7 @@ NEVER_USED = aiohttp aiohappyeyeballs aiosignal attrs frozenlist multidict propc
 .PHONY: help
 help: ## List the commands
 	@echo "Signalbox: make COMMAND"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Options of a command of the embedded AWS go into ARGS: make demo ARGS=--help"
 
 .PHONY: setup
@@ -88,7 +88,7 @@ send: setup ## Deliver an event file as AWS would: make send EVENT=events/spot/i
 	@python -m local send "$(EVENT)" $(ARGS)
 
 .PHONY: status
-status: setup ## What happened, from the ledger: episodes, actions, windows, queues
+status: setup ## What happened, from the ledger: episodes, actions, windows, documents, queues
 	@python -m local status $(ARGS)
 
 .PHONY: trace
@@ -105,6 +105,11 @@ lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
 	$(COMPILE) layers/kubernetes/requirements.in --constraint requirements/dev.txt \
 		$(addprefix --no-emit-package ,$(IN_RUNTIME) msgspec typing-extensions httpx2-jsfetch) \
 		--output-file layers/kubernetes/requirements.txt
+	$(COMPILE) layers/documents/requirements.in --constraint requirements/dev.txt \
+		--no-emit-package typing-extensions --output-file layers/documents/requirements.txt
+	$(COMPILE) layers/opensearch/requirements.in --constraint requirements/dev.txt \
+		$(addprefix --no-emit-package ,$(IN_RUNTIME) typing-extensions grpcio protobuf opensearch-protobufs) \
+		--output-file layers/opensearch/requirements.txt
 
 .PHONY: build
 build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)
@@ -144,6 +149,27 @@ remove-preview: setup
 .PHONY: replay
 replay: setup ## Show a dead-letter queue, and replay it with ARGS=--execute (STAGE=dev|staging|prod|local)
 	@python -m operations replay $(STACK) $(ARGS)
+
+.PHONY: upload
+upload: setup ## Upload documents: make upload FILE="a.pdf b.docx" (STAGE=dev|staging|prod|local)
+	@test -n "$(FILE)" || { echo "Which files? make upload FILE=report.pdf" >&2; exit 2; }
+	@python -m operations upload $(STACK) $(ARGS) $(FILE)
+
+.PHONY: search
+search: setup ## Search the documents: make search Q="some words" (ARGS=--help; STAGE=dev|staging|prod|local)
+	@python -m operations search $(STACK) $(ARGS) "$(Q)"
+
+.PHONY: routes
+routes: setup ## Which objects are indexed: ARGS="check FILE", show, "put FILE --yes" (STAGE=dev|staging|prod|local)
+	@python -m operations routes $(ARGS) $(if $(filter check,$(ARGS)),,$(STACK))
+
+.PHONY: notifications
+notifications: setup ## EventBridge for existing buckets: ARGS="show BUCKET", enable, disable (STAGE=…)
+	@python -m operations notifications $(STACK) $(ARGS)
+
+.PHONY: backfill
+backfill: setup ## Take in what a bucket holds: ARGS="s3://BUCKET/PREFIX --yes" (STAGE=…)
+	@python -m operations backfill $(STACK) $(ARGS)
 
 .PHONY: clean
 clean: ## Stop what this checkout left running; remove .local and .aws-sam

@@ -10,9 +10,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from signalbox.at_init import at_init
 from signalbox.aws.clients import client
 from signalbox.aws.executions import Executions
+from signalbox.intake import messages_of
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.windows import Windows
-from signalbox.spot.intake import AdmitEvents, Message
+from signalbox.spot.intake import AdmitEvents
 from signalbox.spot.settings import AdmitSettings
 from signalbox.spot.telemetry import report_admission
 from signalbox.telemetry.steps import step
@@ -33,10 +34,7 @@ at_init(use_case)
 
 @step("spot", "AdmitEvents")
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    messages = [
-        Message(r["messageId"], r["body"], r["attributes"]["ApproximateReceiveCount"] == "1")
-        for r in event["Records"]
-    ]
+    messages = messages_of(event)
     admission = use_case().admit(messages)
     report_admission(admission, messages)
     return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in admission.returned]}

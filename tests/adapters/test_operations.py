@@ -1,5 +1,6 @@
 """The operator's tools on moto: replaying a dead-letter queue, announcing a deployment, what goes wrong."""
 
+import dataclasses
 import json
 import time
 from collections.abc import Iterator
@@ -25,7 +26,11 @@ QUEUES = {
     for name in (
         *("SpotRuleDeadLetterQueue", "SpotIntakeDeadLetterQueue", "SpotSweepDeadLetterQueue"),
         *("SpotIntakeQueue", "DocumentsIntakeQueue"),
-        *("DocumentsRuleDeadLetterQueue", "DocumentsIntakeDeadLetterQueue"),
+        *(
+            "DocumentsRuleDeadLetterQueue",
+            "DocumentsIntakeDeadLetterQueue",
+            "DocumentsCompactDeadLetterQueue",
+        ),
     )
 }
 TEMPLATE = {
@@ -56,9 +61,10 @@ class Deployed:
     """A stack with the queues of a domain."""
 
     stack: Stack
+    domain: str = "spot"
 
     def url(self, queue: str) -> str:
-        return self.stack.queue_url(f"Spot{queue}")
+        return self.stack.queue_url(f"{self.domain.capitalize()}{queue}")
 
     def put(self, queue: str, body: str, **said: str) -> None:
         attributes = {name: {"DataType": "String", "StringValue": text} for name, text in said.items()}
@@ -146,29 +152,30 @@ def test_bounded_by_number_and_by_time(deployed: Deployed) -> None:
     assert len(deployed.bodies("RuleDeadLetterQueue")) == 1
 
 
-def test_failed_runs_of_the_sweeper_are_thrown_away(
-    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(("domain", "queue"), [("spot", "sweep"), ("documents", "compact")])
+def test_failed_runs_are_thrown_away(
+    deployed: Deployed, domain: str, queue: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failed = {"requestContext": {"condition": "RetriesExhausted"}, "responsePayload": {"errorType": "Bug"}}
-    deployed.put("SweepDeadLetterQueue", json.dumps(failed))
-    assert replay("--queue", "sweep") == 0
+    theirs = dataclasses.replace(deployed, domain=domain)
+    theirs.put(f"{queue.capitalize()}DeadLetterQueue", json.dumps(failed))
+    assert replay("--domain", domain, "--queue", queue) == 0
     assert "Bug" in capsys.readouterr().out
-    assert replay("--queue", "sweep", "--execute") == 0
+    assert replay("--domain", domain, "--queue", queue, "--execute") == 0
     assert "1 thrown away." in capsys.readouterr().out
-    assert deployed.bodies("SweepDeadLetterQueue") == deployed.bodies("IntakeQueue") == []
+    for name in (f"{queue.capitalize()}DeadLetterQueue", "IntakeQueue"):
+        assert theirs.bodies(name) == []
 
 
 def test_an_event_about_an_object_is_never_too_old(
     deployed: Deployed, capsys: pytest.CaptureFixture[str]
 ) -> None:
     body = json.dumps(event("i-1", age=86_400.0 * 365))
-    client("sqs").send_message(
-        QueueUrl=deployed.stack.queue_url("DocumentsRuleDeadLetterQueue"), MessageBody=body
-    )
+    theirs = dataclasses.replace(deployed, domain="documents")
+    theirs.put("RuleDeadLetterQueue", body)
     assert replay("--domain", "documents", "--execute") == 0
     assert "1 replayed" in capsys.readouterr().out
-    received = client("sqs").receive_message(QueueUrl=deployed.stack.queue_url("DocumentsIntakeQueue"))
-    assert [message["Body"] for message in received["Messages"]] == [body]
+    assert theirs.bodies("IntakeQueue") == [json.loads(body)]
 
 
 def test_an_empty_queue_is_no_failure(deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +199,7 @@ def test_where_sqs_does_not_take_an_event_it_stays(
     [
         (["--queue", "intake", "--limit", "3"], 2, "--limit"),
         (["--queue", "sweep", "--since", "2h"], 2, "--since"),
-        (["--domain", "documents", "--queue", "sweep"], 2, "rule and intake only"),
+        (["--domain", "documents", "--queue", "sweep"], 2, "rule, intake, compact only"),
     ],
 )
 def test_what_makes_no_sense_is_refused(

@@ -26,6 +26,11 @@ TEMPLATE = {
         },
         "Intake": {"Type": "AWS::SQS::Queue", **KEEP},
         "Sweeps": {"Type": "AWS::SQS::Queue"},
+        "Documents": {
+            "Type": "AWS::S3::Bucket",
+            **KEEP,
+            "Properties": {"VersioningConfiguration": {"Status": "Enabled"}},
+        },
     }
 }
 
@@ -65,6 +70,23 @@ def test_a_preview_goes_with_what_its_template_retains(capsys: pytest.CaptureFix
     remove(client, "signalbox-pr-7")
     assert there() == (0, 0, 0, ["PendingDeletion"])
     assert "signalbox-pr-7 is gone; its key goes in 7 days." in capsys.readouterr().out
+
+
+def test_its_buckets_go_with_every_version_of_what_is_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    create("signalbox-pr-7", "preview")
+    s3 = client("s3")
+    [bucket] = [each["Name"] for each in s3.list_buckets()["Buckets"]]
+    for key in ("a", "a", "b", "c"):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    s3.delete_object(Bucket=bucket, Key="b")
+    listing = s3.list_object_versions
+
+    def two_at_a_time(**given: Any) -> Any:
+        return listing(**given, MaxKeys=2)
+
+    monkeypatch.setattr(s3, "list_object_versions", two_at_a_time)
+    remove(lambda service: s3 if service == "s3" else client(service), "signalbox-pr-7")
+    assert s3.list_buckets()["Buckets"] == []
 
 
 @pytest.mark.parametrize("stage", ["prod", "dev"])

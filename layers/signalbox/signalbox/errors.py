@@ -33,6 +33,12 @@ class UnavailableError(TransientError):
     code = "unavailable"
 
 
+class ExecutionFailedError(TransientError):
+    """An execution that was waited for ended without success. The message has its own error and cause."""
+
+    code = "execution-failed"
+
+
 class RejectedError(SignalboxError):
     """Bad input. Says what is wrong and where; trying again will not help.
 

@@ -3,6 +3,7 @@
 Source: "AWS service event metadata", Amazon EventBridge User Guide.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -68,6 +69,35 @@ def parse_envelope(body: str | bytes) -> Envelope:
     except ValueError as error:
         raise RejectedError("malformed", "$.time", f"expected an ISO-8601 time: {error}") from error
     return envelope
+
+
+def parser_of[T](envelope: Envelope, parsers: Mapping[tuple[str, str], T]) -> T:
+    """The one of its source and detail type.
+
+    Raises:
+        RejectedError: ``unexpected-event``.
+    """
+    parser = parsers.get((envelope.source, envelope.detail_type))
+    if parser is None:
+        raise RejectedError(
+            "unexpected-event",
+            "$.detail-type",
+            f"{envelope.source!r} / {envelope.detail_type!r} is no event of this domain",
+        )
+    return parser
+
+
+def read_detail[T](envelope: Envelope, kind: type[T]) -> T:
+    """The detail as ``kind``.
+
+    Raises:
+        RejectedError: ``malformed``, naming the place.
+    """
+    try:
+        return msgspec.convert(envelope.detail, kind)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        raise RejectedError("malformed", "$.detail" + where.strip("`").removeprefix("$"), what) from error
 
 
 def check_scope(envelope: Envelope, scope: Scope, now: float) -> None:

@@ -34,6 +34,7 @@ from signalbox.spot.late_look import Found
 from signalbox.spot.planning import Policy
 from signalbox.spot.verification import VerifyWindow
 from signalbox.spot.window import PlanWindow
+from tests.template.deployed import Deployed
 from tests.template.sources import ROOT, resources, template
 from tests.unit.spot.doubles import (
     ACCOUNT,
@@ -81,22 +82,10 @@ def load(name: str) -> ModuleType:
     return module
 
 
-def value_of(node: Any) -> str:
-    """What an environment variable of the template comes to in a stack that is deployed with its defaults."""
-    if isinstance(node, dict) and "Fn::Join" in node:
-        return value_of(node["Fn::Join"][1])
-    if isinstance(node, dict) and "Ref" in node:
-        parameter = template()["Parameters"].get(node["Ref"])
-        return str(parameter["Default"]) if parameter else f"{node['Ref']}-in-the-stack"
-    if isinstance(node, dict) and "Fn::GetAtt" in node:
-        return ".".join(node["Fn::GetAtt"])
-    return str(node["Fn::Sub"] if isinstance(node, dict) else node)
-
-
 def environment_of(name: str) -> dict[str, str]:
     shared = template()["Globals"]["Function"]["Environment"]["Variables"]
     own = FUNCTIONS[name]["Properties"]["Environment"]["Variables"]
-    return {str(key): value_of(node) for key, node in {**shared, **own}.items()} | SET_BY_LAMBDA
+    return {key: str(told) for key, told in Deployed({}).value({**shared, **own}).items()} | SET_BY_LAMBDA
 
 
 def reaches_estates(name: str) -> bool:
@@ -286,6 +275,14 @@ class Table:
         raise ClientError({"Error": {"Code": self.error}}, "UpdateItem")
 
 
+@pytest.mark.parametrize(
+    "name", sorted(FUNCTIONS.keys() - {*USERS_OF_LEDGER, "DeploymentCheckVersionFunction"})
+)
+def test_a_probe_of_what_has_no_ledger_asks_nothing(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = handle(name, Untouched(), {PROBE: "d-1"}, monkeypatch)
+    assert (answer[PROBE], answer["reached"]) == ("d-1", [])
+
+
 @pytest.mark.parametrize("name", USERS_OF_LEDGER)
 def test_a_probe_asks_the_ledger_and_nothing_else(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     table = Table()
@@ -335,7 +332,12 @@ class Stack:
 def test_the_intake_answers_with_what_must_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = [body(warning(instance_id(1))), "no json", body(warning(instance_id(2), action="explode"))]
     records = [
-        {"messageId": f"m{number}", "body": text, "attributes": {"ApproximateReceiveCount": "1"}}
+        {
+            "messageId": f"m{number}",
+            "receiptHandle": f"r{number}",
+            "body": text,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
         for number, text in enumerate(bodies)
     ]
     stack = Stack()

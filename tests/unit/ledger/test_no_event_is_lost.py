@@ -16,11 +16,12 @@ from moto import mock_aws
 
 from signalbox.errors import ConflictError
 from signalbox.eventbridge import Scope
+from signalbox.intake import Message
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.sweeping import SweepWindows
 from signalbox.ledger.windows import ExecutionState, Window, WindowKey, Windows
-from signalbox.spot.intake import AdmitEvents, Message
+from signalbox.spot.intake import AdmitEvents
 from signalbox.spot.planning import Policy
 from signalbox.spot.window import PlanWindow
 from tests.adapters.tables import create_ledger_table

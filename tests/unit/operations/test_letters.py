@@ -15,7 +15,7 @@ from operations.letters import (
     Terms,
     batches,
     judge,
-    judge_sweep,
+    judge_run,
     rule_name,
 )
 from signalbox.clock import iso
@@ -102,8 +102,8 @@ def test_what_is_no_event_is_left_where_it_is_with_the_reason(body: str) -> None
         ("no JSON", "a run that was not delivered"),
     ],
 )
-def test_a_failed_run_of_the_sweeper_says_what_it_can(body: str, what: str) -> None:
-    found = judge_sweep(letter(body))
+def test_a_failed_run_says_what_it_can(body: str, what: str) -> None:
+    found = judge_run(letter(body))
     assert (found.prospect, found.what, found.wanted) == ("discarded", what, True)
 
 

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from signalbox.clock import iso
 from signalbox.errors import ConflictError, ThrottledError, UnavailableError
 from signalbox.eventbridge import Scope
+from signalbox.intake import KEPT_CHARACTERS, Message
 from signalbox.ledger.deferrals import AdmitDeferred, Deferral, due
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record
 from signalbox.ledger.windows import OVERDUE_SECONDS, WindowKey, Windows, close_and_read
 from signalbox.spot.episodes import Episode, episode_key
-from signalbox.spot.intake import KEPT_CHARACTERS, AdmitEvents, Message
+from signalbox.spot.intake import AdmitEvents
 from signalbox.spot.notices import Severity
 from tests.unit.spot.doubles import (
     ACCOUNT,

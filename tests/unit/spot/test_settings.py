@@ -3,12 +3,12 @@
 import pytest
 
 from signalbox.errors import InvariantError
+from signalbox.settings import Settings
 from signalbox.spot.settings import (
     AdmitSettings,
     EstateSettings,
     PlanSettings,
     PublishSettings,
-    Settings,
     SettleSettings,
     SweepSettings,
 )

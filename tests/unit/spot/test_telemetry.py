@@ -6,12 +6,13 @@ from collections.abc import Callable
 import pytest
 
 from signalbox.errors import RefusedError
+from signalbox.intake import Message
 from signalbox.ledger.records import Plan, Rejection
 from signalbox.ledger.sweeping import Sweep
 from signalbox.spot import telemetry
 from signalbox.spot.alerts import Settlement, Survivor
 from signalbox.spot.closing import Closing
-from signalbox.spot.intake import Admission, Message
+from signalbox.spot.intake import Admission
 from signalbox.spot.late_look import Found
 from signalbox.spot.settlement import OUTCOMES
 from signalbox.spot.telemetry import (
@@ -60,7 +61,7 @@ def test_an_admission_is_counted(reported: Callable[[], Values], caplog: pytest.
         errors=("no JSON",),
         oldest=7.5,
     )
-    report_admission(admission, [Message("m2", ""), Message("m3", "", first=False), Message("m4", "")])
+    report_admission(admission, [Message("m2", ""), Message("m3", "", receives=2), Message("m4", "")])
     assert reported() == {
         "EventsAdmitted": ([3], "Count"),
         "EventsEchoed": ([2], "Count"),
@@ -80,7 +81,7 @@ def test_an_admission_of_nothing_writes_nothing(reported: Callable[[], Values]) 
 
 
 def test_what_comes_again_is_counted_once(reported: Callable[[], Values]) -> None:
-    report_admission(Admission(returned=("m2",)), [Message("m2", "", first=False)])
+    report_admission(Admission(returned=("m2",)), [Message("m2", "", receives=2)])
     assert reported() == {}
 
 

@@ -28,10 +28,23 @@ THROTTLED = frozenset(
         "TooManyRequestsException",
     }
 )
-DENIED = frozenset({"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"})
-CONFLICTS = frozenset(
-    {"ConditionalCheckFailedException", "TransactionCanceledException", "TransactionConflictException"}
+DENIED = frozenset(
+    {"403", "AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation"}
 )
+CONFLICTS = frozenset(
+    {
+        "412",
+        "ConditionalCheckFailedException",
+        "ConditionalRequestConflict",
+        "PreconditionFailed",
+        "TransactionCanceledException",
+        "TransactionConflictException",
+    }
+)
+MISSING = frozenset({"404", "InvalidDocument", "NoSuchBucket", "NoSuchKey", "NoSuchUpload", "NoSuchVersion"})
+"""S3 answers a HEAD without a body: its code is the HTTP status."""
+KEY_SERVICE = "KMS."
+"""How S3 passes on what KMS said: of a key that is not found, while the object is there; of its limits."""
 UNAVAILABLE = frozenset(
     {
         "InternalError",
@@ -76,7 +89,7 @@ def translate(error: ClientError) -> SignalboxError:
     code = details.get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     message = f"{error.operation_name}: {code}: {details.get('Message', '')}"
-    if code in THROTTLED or status == 429:
+    if code.removeprefix(KEY_SERVICE) in THROTTLED or status == 429:
         return ThrottledError(message)
     if code in DENIED:
         return AccessDeniedError(message)
@@ -84,6 +97,6 @@ def translate(error: ClientError) -> SignalboxError:
         return ConflictError(message)
     if code in UNAVAILABLE or status >= 500:
         return UnavailableError(message)
-    if "NotFound" in code or code == "InvalidDocument":
+    if code in MISSING or ("NotFound" in code and not code.startswith(KEY_SERVICE)):
         return NotFoundError(message)
     return RefusedError(message)

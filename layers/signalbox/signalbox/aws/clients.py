@@ -28,19 +28,25 @@ def session() -> Session:
 
 
 @cache
-def client(service: str, region: str | None = None, *, attempts: int = SDK_ATTEMPTS) -> Any:
+def client(
+    service: str,
+    region: str | None = None,
+    *,
+    attempts: int = SDK_ATTEMPTS,
+    read_timeout: int = READ_TIMEOUT_SECONDS,
+) -> Any:
     """A client of the service in the region, the function's own by default.
 
     `Any`, because botocore makes its classes at run time; each adapter names the type it takes.
     """
-    return session().create_client(service, region, config=client_config(attempts))
+    return session().create_client(service, region, config=client_config(attempts, read_timeout))
 
 
-def client_config(attempts: int) -> Config:
+def client_config(attempts: int, read_timeout: int = READ_TIMEOUT_SECONDS) -> Config:
     """Short timeouts and few tries: what every client is made with."""
     return Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        read_timeout=READ_TIMEOUT_SECONDS,
+        read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
         tcp_keepalive=True,
     )

@@ -1,11 +1,11 @@
-"""Step Functions executions, one a window."""
+"""Step Functions executions: one a window, and those that are waited for."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from signalbox.aws.calls import call, code_of
-from signalbox.errors import NotFoundError, RefusedError
+from signalbox.errors import ExecutionFailedError, NotFoundError, RefusedError
 from signalbox.ledger.windows import ExecutionState, Window
 
 if TYPE_CHECKING:
@@ -60,3 +60,41 @@ _STATES: dict[str, ExecutionState] = {
     "PENDING_REDRIVE": "running",
     "SUCCEEDED": "succeeded",
 }
+
+
+SYNC_READ_TIMEOUT_SECONDS = 305
+"""An express execution has 300 s ("Quotas", AWS Step Functions Developer Guide)."""
+
+
+class SyncExecutions:
+    """Executions of one express state machine, each waited for.
+
+    Args:
+        states: a client that waits `SYNC_READ_TIMEOUT_SECONDS` for an answer, and asks once: the SDK's second
+            try would be a second execution.
+    """
+
+    def __init__(self, states: "SFNClient", state_machine_arn: str) -> None:
+        self._states = states
+        self._arn = state_machine_arn
+
+    def run(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
+        """What an execution of that name and input answers. Two may have the same name.
+
+        Raises:
+            ExecutionFailedError: it has ended otherwise. StartSyncExecution answers 200 all the same (Step
+                Functions API Reference).
+            UnavailableError: no answer came. The execution may be running.
+            SignalboxError: it was not begun.
+        """
+        answer = call(
+            self._states.start_sync_execution,
+            stateMachineArn=self._arn,
+            name=name,
+            input=msgspec.json.encode(content).decode(),
+        )
+        if answer["status"] != "SUCCEEDED":
+            how = f"{answer['status']}: {answer.get('error', '')}: {answer.get('cause', '')}"
+            raise ExecutionFailedError(f"execution {name}: {how}")
+        output: dict[str, Any] = msgspec.json.decode(answer["output"])
+        return output

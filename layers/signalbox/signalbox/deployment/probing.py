@@ -1,7 +1,8 @@
 """What a version of a function answers when it is asked whether it could work: a probe.
 
 It changes nothing. When it is asked, INIT has gone well: the layers are there, the settings make sense, the
-clients are made (``signalbox.at_init``). What it adds: the ledger answers, under the function's own role.
+clients are made (``signalbox.at_init``). What it adds: the ledger answers, under the function's own role, if
+the function has to do with it.
 """
 
 import os
@@ -25,22 +26,27 @@ def is_probe(event: dict[str, Any]) -> bool:
 def answer(event: dict[str, Any]) -> dict[str, Any]:
     """Who answers, and what it could reach.
 
-    The ledger is asked to change a row, which every function may, on the condition that there is one.
-
     Raises:
         SignalboxError: the ledger did not answer.
     """
-    with suppress(ConflictError):
-        call(
-            client("dynamodb").update_item,
-            TableName=os.environ["LEDGER_TABLE"],
-            Key=NOBODY,
-            UpdateExpression="REMOVE nothing",
-            ConditionExpression="attribute_exists(pk)",
-        )
+    table = os.environ.get("LEDGER_TABLE", "")
+    if table:
+        _ask(table)
     return {
         PROBE: event[PROBE],
         "version": os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", ""),
         "settings": os.environ.get("SIGNALBOX_SETTINGS", ""),
-        "reached": ["ledger"],
+        "reached": ["ledger"] if table else [],
     }
+
+
+def _ask(table: str) -> None:
+    """Asks to change a row on the condition that there is one, which every user of the ledger may."""
+    with suppress(ConflictError):
+        call(
+            client("dynamodb").update_item,
+            TableName=table,
+            Key=NOBODY,
+            UpdateExpression="REMOVE nothing",
+            ConditionExpression="attribute_exists(pk)",
+        )

@@ -9,6 +9,7 @@ import msgspec
 from signalbox.clock import Clock
 from signalbox.errors import ConflictError, RejectedError, TransientError
 from signalbox.eventbridge import Scope, check_scope, parse_envelope
+from signalbox.intake import Message, rejection_of
 from signalbox.ledger.deferrals import Deferral, DeferralStore
 from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
 from signalbox.ledger.windows import Window, WindowKey, Windows
@@ -17,16 +18,7 @@ from signalbox.spot.events import parse_event
 from signalbox.spot.notices import End, News, Notice, Severity, Withdrawal
 
 DOMAIN = "spot"
-KEPT_CHARACTERS = 8_000
 CHANGE_ATTEMPTS = 5
-
-
-class Message(msgspec.Struct, frozen=True):
-    """One SQS message: its id, its body, and whether it comes for the first time."""
-
-    id: str
-    body: str
-    first: bool = True
 
 
 class Joined(msgspec.Struct, frozen=True):
@@ -108,7 +100,7 @@ class AdmitEvents:
                 if error.code == "unreadable":
                     returned[message.id] = str(error)  # its place is the dead-letter queue
                 else:
-                    rejections.append(self._rejection(message, error))
+                    rejections.append(rejection_of(DOMAIN, message, error, self._clock()))
             else:
                 items += found
                 nothing += not found
@@ -150,17 +142,6 @@ class AdmitEvents:
 
     def _is_due_later(self, item: _Item) -> bool:
         return isinstance(item.news, Notice) and item.news.due_at > self._clock()
-
-    def _rejection(self, message: Message, error: RejectedError) -> Rejection:
-        return Rejection(
-            domain=DOMAIN,
-            id=message.id,
-            code=error.code,
-            where=error.where,
-            what=error.what,
-            body=message.body[:KEPT_CHARACTERS],
-            at=self._clock(),
-        )
 
     def _keep(self, rejection: Rejection, returned: dict[str, str]) -> bool:
         try:

@@ -4,18 +4,19 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from signalbox.errors import SignalboxError
+from signalbox.intake import Message
 from signalbox.ledger.actions import Action, Progress
 from signalbox.ledger.records import Plan
 from signalbox.ledger.sweeping import Sweep
 from signalbox.ledger.windows import WindowKey
 from signalbox.spot.alerts import Settlement
 from signalbox.spot.closing import Closing
-from signalbox.spot.intake import Admission, Joined, Message
+from signalbox.spot.intake import Admission, Joined
 from signalbox.spot.late_look import Found
 from signalbox.spot.verification import Verification
 from signalbox.telemetry import logger
 from signalbox.telemetry.metrics import Metric, emit
-from signalbox.telemetry.steps import annotate, conclude, correlate, span
+from signalbox.telemetry.steps import annotate, conclude, correlate, log_refusals, span
 
 OUTCOMES = {
     "handled": Metric("InterruptionsHandled", "Count", "instances handled in time"),
@@ -95,18 +96,7 @@ def report_admission(admission: Admission, messages: Sequence[Message]) -> None:
     first = {message.id for message in messages if message.first}
     for joined in admission.joined:
         _report_joined(joined)
-    for rejection in admission.rejections:
-        logger.warning(
-            "event rejected",
-            extra={
-                "code": rejection.code,
-                "where": rejection.where,
-                "what": rejection.what,
-                "message_id": rejection.id,
-            },
-        )
-    for error in admission.errors:
-        logger.error("messages returned to the queue", extra={"error": error})
+    log_refusals(admission.rejections, admission.errors)
     counts = {
         EVENTS_ADMITTED: admission.admitted,
         EVENTS_DEFERRED: admission.deferred,

@@ -5,10 +5,10 @@ Reference): hence few names with few values. What has many values goes onto the 
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aws_xray_sdk.core import xray_recorder
 
@@ -16,11 +16,16 @@ from signalbox.deployment.probing import answer, is_probe
 from signalbox.errors import TransientError
 from signalbox.telemetry import logger, tracer
 
+if TYPE_CHECKING:
+    from signalbox.ledger.records import Rejection
+
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
-ANNOTATED = frozenset({"domain", "stage", "window", "account", "region", "plan", "execution", "group"})
+ANNOTATED = frozenset(
+    {"domain", "stage", "window", "account", "region", "plan", "execution", "group", "document", "bucket"}
+)
 """The ids that are annotations too."""
-CORRELATION = ANNOTATED | {"action", "kind", "instance", "function_request_id"}
+CORRELATION = ANNOTATED | {"action", "kind", "instance", "key", "generation", "function_request_id"}
 """The ids that a log line may carry."""
 HARM = frozenset({"failed", "late", "given-up"})
 """The outcomes that somebody should look at."""
@@ -108,3 +113,19 @@ def span(name: str, **ids: str) -> Iterator[None]:
             yield
         finally:
             logger.thread_safe_remove_keys(known)
+
+
+def log_refusals(rejections: "Sequence[Rejection]", errors: Sequence[str]) -> None:
+    """Of a batch that was taken in: what was bad input, and why messages go back to the queue."""
+    for rejection in rejections:
+        logger.warning(
+            "event rejected",
+            extra={
+                "code": rejection.code,
+                "where": rejection.where,
+                "what": rejection.what,
+                "message_id": rejection.id,
+            },
+        )
+    for error in errors:
+        logger.error("messages returned to the queue", extra={"error": error})

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable
 
-from signalbox.errors import RejectedError
-from signalbox.eventbridge import Envelope
+from signalbox.eventbridge import Envelope, parser_of
 from signalbox.spot.events.capacity import parse_capacity_warning
 from signalbox.spot.events.health import parse_scheduled_change
 from signalbox.spot.events.interruption import parse_interruption
@@ -34,11 +33,4 @@ def parse_event(envelope: Envelope) -> tuple[News, ...]:
     Raises:
         RejectedError: ``unexpected-event``, ``missing-instance-id``, ``malformed`` or ``unknown-action``.
     """
-    parser = PARSERS.get((envelope.source, envelope.detail_type))
-    if parser is None:
-        raise RejectedError(
-            "unexpected-event",
-            "$.detail-type",
-            f"{envelope.source!r} / {envelope.detail_type!r} is no event of this domain",
-        )
-    return parser(envelope)
+    return parser_of(envelope, PARSERS)(envelope)

@@ -6,8 +6,8 @@ taken ("Capacity Reservations" and "Capacity Blocks for ML", Amazon EC2 User Gui
 
 import msgspec
 
-from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import checked_action, checked_time, instance_id, notice_of, read_detail
+from signalbox.eventbridge import Envelope, read_detail
+from signalbox.spot.events.detail import checked_action, checked_time, instance_id, notice_of
 from signalbox.spot.notices import Notice, Severity
 
 

@@ -3,8 +3,6 @@
 import re
 from typing import Any
 
-import msgspec
-
 from signalbox.clock import from_iso
 from signalbox.errors import RejectedError
 from signalbox.eventbridge import Envelope
@@ -12,19 +10,6 @@ from signalbox.spot.notices import Notice, Severity
 
 INSTANCE_ID = re.compile(r"i-[0-9a-f]{8}(?:[0-9a-f]{9})?")
 INSTANCE_ACTIONS = ("terminate", "stop", "hibernate")
-
-
-def read_detail[T](envelope: Envelope, kind: type[T]) -> T:
-    """The detail as ``kind``.
-
-    Raises:
-        RejectedError: ``malformed``, naming the place.
-    """
-    try:
-        return msgspec.convert(envelope.detail, kind)
-    except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise RejectedError("malformed", "$.detail" + where.strip("`").removeprefix("$"), what) from error
 
 
 def instance_id(envelope: Envelope, name: str) -> str:

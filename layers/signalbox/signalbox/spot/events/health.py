@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from signalbox.errors import RejectedError
-from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import INSTANCE_ID, checked_id, notice_of, read_detail
+from signalbox.eventbridge import Envelope, read_detail
+from signalbox.spot.events.detail import INSTANCE_ID, checked_id, notice_of
 from signalbox.spot.notices import News, Notice, Severity, Withdrawal
 
 

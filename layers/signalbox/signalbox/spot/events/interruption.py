@@ -6,8 +6,8 @@ Source: "Spot Instance interruption notices", Amazon EC2 User Guide. Hibernation
 
 import msgspec
 
-from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import checked_action, instance_id, notice_of, read_detail
+from signalbox.eventbridge import Envelope, read_detail
+from signalbox.spot.events.detail import checked_action, instance_id, notice_of
 from signalbox.spot.notices import NOTICE_SECONDS, Notice, Severity
 
 

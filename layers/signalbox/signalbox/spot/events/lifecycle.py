@@ -6,8 +6,8 @@ Source: "EC2 Instance-terminate Lifecycle Action", Amazon EC2 Auto Scaling User 
 
 import msgspec
 
-from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import instance_id, notice_of, read_detail
+from signalbox.eventbridge import Envelope, read_detail
+from signalbox.spot.events.detail import instance_id, notice_of
 from signalbox.spot.notices import Hook, Notice, Severity
 
 

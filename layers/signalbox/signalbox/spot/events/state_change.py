@@ -2,8 +2,8 @@
 
 import msgspec
 
-from signalbox.eventbridge import Envelope
-from signalbox.spot.events.detail import instance_id, read_detail
+from signalbox.eventbridge import Envelope, read_detail
+from signalbox.spot.events.detail import instance_id
 from signalbox.spot.notices import End
 
 ENDING = frozenset({"stopping", "stopped", "shutting-down", "terminated"})
