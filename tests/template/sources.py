@@ -13,6 +13,7 @@ from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ship
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "template.yaml"
+STATE_MACHINES = ROOT / "statemachines"
 CONDITION = re.compile(r"\s*- (!If|\w+)")
 
 type Node = dict[str, Any]
@@ -108,13 +109,14 @@ def mentions(node: object, name: str) -> bool:
     return isinstance(node, list) and any(mentions(value, name) for value in node)
 
 
-@dataclass(frozen=True, slots=True)
-class StateMachine:
-    """One state machine: its resource and its definition, placeholders not replaced."""
+PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
 
-    name: str
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A state machine's definition, placeholders not replaced."""
+
     path: Path
-    properties: Node
 
     @property
     def text(self) -> str:
@@ -126,23 +128,32 @@ class StateMachine:
         return parsed
 
     @property
-    def substitutions(self) -> Node:
-        found: Node = self.properties["DefinitionSubstitutions"]
-        return found
+    def placeholders(self) -> set[str]:
+        return set(PLACEHOLDER.findall(self.text))
 
     def substituted(self, values: Mapping[str, str]) -> Node:
-        """The definition with `${name}` replaced, as CloudFormation does it: as text."""
+        """With `${name}` replaced, as CloudFormation does it: as text."""
         parsed: Node = yaml.safe_load(PLACEHOLDER.sub(lambda match: values[match[1]], self.text))
         return parsed
 
 
-PLACEHOLDER = re.compile(r"\$\{([A-Za-z0-9]+)\}")
+@dataclass(frozen=True, slots=True)
+class StateMachine(Definition):
+    """One state machine of the template: its resource and its definition."""
+
+    name: str
+    properties: Node
+
+    @property
+    def substitutions(self) -> Node:
+        found: Node = self.properties["DefinitionSubstitutions"]
+        return found
 
 
 def state_machines() -> list[StateMachine]:
     """Those of the template."""
     return [
-        StateMachine(name, ROOT / resource["Properties"]["DefinitionUri"], resource["Properties"])
+        StateMachine(ROOT / resource["Properties"]["DefinitionUri"], name, resource["Properties"])
         for name, resource in resources("AWS::Serverless::StateMachine").items()
     ]
 

@@ -3,17 +3,16 @@
 A new domain's resources are looked at without a change here. Each exception has its reason.
 """
 
-import re
-
 from operations.announcing import DIMENSION, METRIC, NAMESPACE
-from signalbox.spot import telemetry
-from tests.template.sources import ROOT, template
+from tests.template.domains import DOMAINS, domain_of
+from tests.template.sources import ROOT, state_machines, template
 from tests.template.watching import (
     ALARM,
     COMPOSITE,
     Template,
     children,
     malformed,
+    references,
     undelivered,
     unexplained,
     unheard,
@@ -30,9 +29,20 @@ UNWATCHED = {
 SILENT = {
     "SpotStepVersionErrorsAlarm": "it tells CodeDeploy, which takes the version back",
     "SpotIntakeVersionErrorsAlarm": "the same",
+    "DocumentsStepVersionErrorsAlarm": "the same",
+    "DocumentsIntakeVersionErrorsAlarm": "the same",
     "DeploymentAlarm": "it keeps others from paging",
     "SignalboxTroubleAlarm": "its children page; it is the whole at one glance",
 }
+MUST_RING = {
+    ("spot", "InterruptionsLate"),
+    ("spot", "InterruptionsFailed"),
+    ("spot", "EventsRejected"),
+    ("documents", "DocumentsQuarantined"),
+    ("documents", "EventsRejected"),
+    ("documents", "AnalysesRefused"),
+}
+"""Of the metrics that the program itself writes."""
 WITHOUT_DEAD_LETTER_QUEUE = {
     "AlertEmailSubscription": "an alert's text is in the ledger too; AlertTopicFailedAlarm counts failures",
 }
@@ -63,25 +73,29 @@ def test_the_runbook_names_only_what_there_is() -> None:
 
 
 def test_a_domains_alarms_ring_its_own_composite_alarms() -> None:
-    """By the first word of their names. Domains are what has a state machine; the rest is the spine."""
-    domains = {re.match("[A-Z][a-z]+", name)[0] for name in WHOLE.of("AWS::Serverless::StateMachine")}  # type: ignore[index] # logical ids begin so
-
-    def domain(name: str) -> str:
-        return next((each for each in domains if name.startswith(each)), "")
-
     for name, composite in WHOLE.of(COMPOSITE).items():
         if "AlarmActions" in composite:
-            assert {domain(child) for child in children(composite)} == {domain(name)}, name
+            assert {domain_of(child) for child in children(composite)} == {domain_of(name)}, name
+
+
+def test_what_has_a_state_machine_is_a_domain() -> None:
+    assert {machine.path.name.partition("_")[0] for machine in state_machines()} == DOMAINS.keys()
+
+
+def test_any_domain_in_trouble_is_the_whole_in_trouble() -> None:
+    telling = {name for name, each in WHOLE.of(ALARM, COMPOSITE).items() if each.get("AlarmActions")}
+    assert children(WHOLE.of(COMPOSITE)["SignalboxTroubleAlarm"]) == telling
 
 
 def test_what_tells_of_a_loss_is_never_held_back() -> None:
-    lost = {"InvocationsFailedToBeSentToDlq"}
+    """Of AWS's events; a run by the clock is made good by the next."""
+    rules = WHOLE.of("AWS::Events::Rule").keys()
     losing = {
         watched.alarm
         for watched in WHOLE.watched()
-        if watched.metric in lost and "RuleName" in watched.dimensions and "EveryMinute" not in str(watched)
+        if watched.metric == "InvocationsFailedToBeSentToDlq" and rules & references(dict(watched.dimensions))
     }
-    assert losing
+    assert losing == {f"{domain.capitalize()}EventsLostAlarm" for domain in DOMAINS}
     for name in losing:
         assert "AlarmActions" in WHOLE.of(ALARM)[name]
 
@@ -103,11 +117,15 @@ def test_a_deployment_that_is_announced_holds_pages_back_and_no_longer() -> None
 
 
 def test_alarms_on_the_programs_own_metrics_look_at_some_that_it_writes() -> None:
-    written = {(metric.name, metric.dimensions) for metric in telemetry.METRICS}
+    written = {
+        (name, metric.name, metric.dimensions)
+        for name, domain in DOMAINS.items()
+        for metric in domain.metrics
+    }
     watched = {
-        (each.metric, tuple(each.dimensions))
+        (each.dimensions["Domain"], each.metric, tuple(each.dimensions))
         for each in WHOLE.watched()
         if each.namespace == NAMESPACE and each.metric != METRIC
     }
     assert watched <= written
-    assert {name for name, _ in watched} >= {"InterruptionsLate", "InterruptionsFailed", "EventsRejected"}
+    assert {(domain, name) for domain, name, _ in watched} >= MUST_RING

@@ -139,7 +139,56 @@ def documents_are_private() -> Offenders:
     return [s.owner for s in of_identities() if "ssm:ModifyDocumentPermission" in s.actions]
 
 
+def buckets_are_private() -> Offenders:
+    blocked = {"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"}
+    return [
+        name
+        for name, bucket in properties("AWS::S3::Bucket").items()
+        if bucket.get("PublicAccessBlockConfiguration") != dict.fromkeys(blocked, True)
+    ]
+
+
+def buckets_refuse_plain_text() -> Offenders:
+    refusing = {
+        of["Fn::GetAtt"][0]
+        for s in statements("AWS::S3::BucketPolicy")
+        if s.content["Effect"] == "Deny"
+        and s.content["Principal"] == "*"
+        and s.actions == ["s3:*"]
+        and s.content["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        for of in s.resources
+        if "Fn::GetAtt" in of and {"Fn::Sub": f"${{{of['Fn::GetAtt'][0]}.Arn}}/*"} in s.resources
+    }
+    return sorted(resources("AWS::S3::Bucket").keys() - refusing)
+
+
+def no_other_account_may_use_a_bucket() -> Offenders:
+    return [s.owner for s in statements("AWS::S3::BucketPolicy") if s.content["Effect"] == "Allow"]
+
+
+def buckets_have_no_lists_of_access() -> Offenders:
+    enforced = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
+    return [n for n, b in properties("AWS::S3::Bucket").items() if b.get("OwnershipControls") != enforced]
+
+
+def buckets_have_a_lifecycle() -> Offenders:
+    buckets = properties("AWS::S3::Bucket").items()
+    return [name for name, bucket in buckets if not bucket.get("LifecycleConfiguration", {}).get("Rules")]
+
+
+def routes_ask_who_calls() -> Offenders:
+    routes = properties("AWS::ApiGatewayV2::Route").items()
+    return [name for name, route in routes if route.get("AuthorizationType", "NONE") == "NONE"]
+
+
+def stages_log_access() -> Offenders:
+    stages = properties("AWS::ApiGatewayV2::Stage").items()
+    return [name for name, stage in stages if "DestinationArn" not in stage.get("AccessLogSettings", {})]
+
+
 CONTROLS: Mapping[str, Callable[[], Offenders]] = {
+    "APIGateway.8": routes_ask_who_calls,
+    "APIGateway.9": stages_log_access,
     "DynamoDB.1": tables_scale,
     "DynamoDB.2": tables_can_be_restored,
     "DynamoDB.6": tables_are_protected,
@@ -152,6 +201,13 @@ CONTROLS: Mapping[str, Callable[[], Offenders]] = {
     "KMS.5": keys_are_private,
     "Lambda.1": functions_are_private,
     "Lambda.2": runtimes_are_supported,
+    "S3.2": buckets_are_private,
+    "S3.3": buckets_are_private,
+    "S3.5": buckets_refuse_plain_text,
+    "S3.6": no_other_account_may_use_a_bucket,
+    "S3.8": buckets_are_private,
+    "S3.12": buckets_have_no_lists_of_access,
+    "S3.13": buckets_have_a_lifecycle,
     "SNS.4": topics_are_private,
     "SQS.1": queues_are_encrypted,
     "SQS.3": queues_are_private,
@@ -161,9 +217,13 @@ CONTROLS: Mapping[str, Callable[[], Offenders]] = {
 NOT_HERE = {
     "CodeBuild": "AWS::CodeBuild::Project",
     "DynamoDB.3": "AWS::DAX::Cluster",
-    "S3": "AWS::S3::Bucket",
+    "S3.19": "AWS::S3::AccessPoint",
+    "S3.24": "AWS::S3::MultiRegionAccessPoint",
 }
 """Control, or all of a service → the kind of resource that it is about, of which the template has none."""
+OF_THE_ACCOUNT = {"S3.1"}
+NOT_MET = {"S3.9": ("AWS::S3::Bucket", "LoggingConfiguration")}
+"""Control → the resources that lack this property, for a reason that the page has."""
 
 
 def rows(heading: str) -> dict[str, list[str]]:
@@ -185,9 +245,16 @@ def test_each_row_has_its_check_and_each_check_its_row() -> None:
 
 def test_what_does_not_apply_is_about_what_is_not_there() -> None:
     kinds = {resource["Type"] for resource in resources().values()}
-    assert rows("Controls that do not apply").keys() - {"Control"} == NOT_HERE.keys() | {"Lambda.5"}
+    excused = rows("Controls that do not apply").keys() - {"Control"}
+    assert excused == NOT_HERE.keys() | OF_THE_ACCOUNT | {"Lambda.5"}
     assert kinds.isdisjoint(NOT_HERE.values())
     assert not any("VpcConfig" in f for f in properties("AWS::Serverless::Function").values())  # Lambda.5
+
+
+def test_what_is_not_met_is_so() -> None:
+    assert rows("Controls that are not met").keys() - {"Control"} == NOT_MET.keys()
+    for kind, lacking in NOT_MET.values():
+        assert not any(lacking in each for each in properties(kind).values())
 
 
 def test_the_audit_skips_what_the_page_says_and_looks_at_every_template() -> None:

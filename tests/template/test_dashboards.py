@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from bench.prices import DATED, PRICES, READ_UNIT, X86_GB_SECOND
+from bench.prices import DATED, DOCUMENT_PRICES, PRICES, READ_UNIT, X86_GB_SECOND
 from local.pictures.arithmetic import evaluate, names_in
 from local.pictures.body import COLUMNS, Series, Widget, parse
 from local.pictures.insights import Query
-from signalbox.spot.telemetry import METRICS
-from signalbox.spot.window import BRANCHES
 from signalbox.telemetry.metrics import NAMESPACE
 from tests.template.deployed import Deployed
+from tests.template.domains import DOMAINS, LOGGED, Domain, domain_of
 from tests.template.sources import ROOT, resources, template
 
 DASHBOARDS = resources("AWS::CloudWatch::Dashboard")
@@ -22,8 +21,8 @@ ALARMS = resources("AWS::CloudWatch::Alarm")
 COMPOSITES = resources("AWS::CloudWatch::CompositeAlarm")
 ARCHITECTURES = {"arm64": PRICES["Lambda GB-seconds"], "x86_64": X86_GB_SECOND}
 REGION = "us-east-1"
-KINDS = {kind for kinds in BRANCHES.values() for kind in kinds} | {"event"}
 OF_AWS = {
+    "AWS/ApiGateway": ({"ApiId": "AWS::ApiGatewayV2::Api"}, {"4xx", "5xx", "Count"}),
     "AWS/DynamoDB": (
         {"TableName": "AWS::DynamoDB::Table"},
         {
@@ -56,11 +55,14 @@ OF_AWS = {
             "ExecutionsStarted",
             "ExecutionsSucceeded",
             "ExecutionsTimedOut",
+            "ExpressExecutionBilledDuration",
         },
     ),
 }
 """Namespace → (dimension → type of resource, metrics), as each service's guide has them."""
 OPERATOR = "OperatorDashboard"
+SHOWN_WHATEVER = {"ActionsFailed", "DocumentsQuarantined"}
+"""What failed, for every value of its dimension."""
 STATISTIC = re.compile(r"Sum|Minimum|Maximum|Average|p\d{1,2}")
 
 
@@ -121,30 +123,44 @@ def test_a_widget_says_what_it_shows_and_where_from(dashboard: str, widget: Widg
 
 
 def test_only_metrics_that_the_program_emits_are_shown() -> None:
-    known = {metric.name: metric for metric in METRICS}
     for each in series():
         if each.metric and each.metric.namespace == NAMESPACE:
             dimensions = dict(each.metric.dimensions)
-            assert dimensions.keys() == set(known[each.metric.name].dimensions), each
-            assert dimensions["Domain"] == "spot"
-            assert dimensions.get("Kind", "event") in KINDS, each
+            domain = DOMAINS[dimensions["Domain"]]
+            [known] = [metric for metric in domain.metrics if metric.name == each.metric.name]
+            assert dimensions.keys() == set(known.dimensions), each
+            for name in dimensions.keys() - {"Domain"}:
+                assert dimensions[name] in domain.values[name], each
 
 
-def test_every_metric_that_the_program_emits_is_shown_for_every_kind() -> None:
-    shown = {each.metric for each in series() if each.metric and each.metric.namespace == NAMESPACE}
-    assert {metric.name for metric in METRICS} == {metric.name for metric in shown}
-    failures = {dict(metric.dimensions)["Kind"] for metric in shown if metric.name == "ActionsFailed"}
-    assert failures == KINDS
+@pytest.mark.parametrize(("name", "domain"), DOMAINS.items())
+def test_every_metric_that_the_program_emits_is_shown_for_every_value(name: str, domain: Domain) -> None:
+    shown = [
+        (each.metric.name, dict(each.metric.dimensions))
+        for each in series()
+        if each.metric and each.metric.namespace == NAMESPACE and ("Domain", name) in each.metric.dimensions
+    ]
+    assert {metric.name for metric in domain.metrics} == {metric for metric, _ in shown}
+    for dimension, values in domain.values.items():
+        failures = {d[dimension] for metric, d in shown if metric in SHOWN_WHATEVER}
+        assert failures == values
 
 
-def test_every_metric_is_in_the_documentation_as_it_is() -> None:
-    text = (ROOT / "docs" / "dashboards.md").read_text()
+@pytest.mark.parametrize(("name", "domain"), DOMAINS.items())
+def test_every_metric_is_in_the_documentation_as_it_is(name: str, domain: Domain) -> None:
+    page = (ROOT / "docs" / "dashboards.md").read_text()
+    [text] = re.findall(
+        rf"^### {name.capitalize()}\n(.*?)(?=^##)",
+        page.partition("\n## Metrics\n")[2],
+        re.MULTILINE | re.DOTALL,
+    )
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| ([\w`, ]+) \| (.+) \|$", text, re.MULTILINE)
     assert rows == [
         (metric.name, metric.unit, ", ".join(f"`{name}`" for name in metric.dimensions), metric.about)
-        for metric in METRICS
+        for metric in domain.metrics
     ]
-    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
+    values = {value for values in domain.values.values() for value in values}
+    assert [value for value in values if f"`{value}`" not in text] == []
 
 
 @pytest.mark.parametrize("each", list({s.metric: s for s in series() if s.metric}.values()), ids=str)
@@ -199,8 +215,14 @@ def test_the_cost_is_usage_times_price(architecture: str, gb_second: float) -> N
     assert dollars("transitions", windows=1, calls_verify_window=7) == pytest.approx(51 * transition)
     assert dollars("dynamodb", writes=1) == pytest.approx(PRICES["DynamoDB write units"])
     assert dollars("dynamodb", reads=1) == pytest.approx(READ_UNIT)
-    assert dollars("sqs", empty=1) == pytest.approx(PRICES["SQS requests"])
-    assert dollars("sqs", sent=10, received=10) == pytest.approx(12 * PRICES["SQS requests"])
+    assert dollars("sqs", sent_spot=10, received_documents=10) == pytest.approx(12 * PRICES["SQS requests"])
+    for queue in ("spot", "documents"):
+        assert dollars("sqs", **{f"empty_{queue}": 1}) == pytest.approx(PRICES["SQS requests"])
+    assert dollars("express", objects=1) == pytest.approx(DOCUMENT_PRICES["Step Functions Express requests"])
+    express = 1_000 * 64 / 1024 * DOCUMENT_PRICES["Step Functions Express GB-seconds"]
+    assert dollars("express", express_duration=1_000_000) == pytest.approx(express)
+    assert dollars("analyses", pages=1) == pytest.approx(DOCUMENT_PRICES["Textract pages"])
+    assert dollars("analyses", images=1) == pytest.approx(DOCUMENT_PRICES["Rekognition images"])
     assert dollars("sns", published=1) == pytest.approx(PRICES["SNS messages"])
     assert dollars("logs", bytes1=1e9) == pytest.approx(PRICES["CloudWatch Logs GB"])
 
@@ -231,9 +253,10 @@ def shown_alarms(dashboard: str) -> set[str]:
 
 
 def test_every_alarm_is_shown_composite_ones_first_and_a_domains_on_its_own_page() -> None:
-    spot = {name for name in ALARMS if name.startswith("Spot")}
-    assert shown_alarms("SpotDashboard") == spot
-    assert shown_alarms(OPERATOR) == COMPOSITES.keys() | (ALARMS.keys() - spot)
+    for domain in DOMAINS:
+        own = {name for name in ALARMS if domain_of(name) == domain}
+        assert shown_alarms(f"{domain.capitalize()}Dashboard") == own
+    assert shown_alarms(OPERATOR) == COMPOSITES.keys() | {name for name in ALARMS if not domain_of(name)}
     assert all(len(widget.properties["alarms"]) <= 100 for _, widget in widgets("alarm"))
 
 
@@ -278,15 +301,7 @@ def test_every_threshold_of_a_metric_that_is_drawn_over_time_is_drawn() -> None:
                 queue and ".".join(queue["Fn::GetAtt"]),
             )
             if where in over_time:
-                assert thresholds(name) in body(OPERATOR) + body("SpotDashboard")
-
-
-LOGGED = {
-    *("@timestamp", "@message", "function_name", "message", "window", "level"),
-    *("reason", "error", "code", "where", "what", "message_id", "slowest_seconds"),
-    *(f"outcomes.{outcome}" for outcome in ("handled", "late", "failed", "observed", "ignored")),
-}
-"""The fields of our log lines; tests/unit/spot/test_telemetry.py has them."""
+                assert thresholds(name) in "".join(map(body, DASHBOARDS))
 
 
 def log_queries() -> list[tuple[str, str, list[str]]]:
@@ -306,7 +321,8 @@ def log_queries() -> list[tuple[str, str, list[str]]]:
 def test_a_query_asks_for_what_is_logged(name: str, query: str, groups: list[str]) -> None:
     assert set(groups) <= set(resources("AWS::Logs::LogGroup"))
     assert 0 < len(groups) <= 50
-    assert set(Query.parse(query).fields) <= LOGGED
+    theirs = [DOMAINS[domain].logged for domain in {domain_of(group) for group in groups} - {""}]
+    assert set(Query.parse(query).fields) <= LOGGED.union(*theirs)
     assert "limit" in query
 
 
@@ -317,8 +333,10 @@ def test_errors_are_looked_for_in_every_functions_log() -> None:
 
 def test_pages_lead_to_each_other_to_the_runbook_and_to_the_trace_map() -> None:
     names = {deployed().value(each["Properties"]["DashboardName"]) for each in DASHBOARDS.values()}
+    whole = {deployed().value(DASHBOARDS[OPERATOR]["Properties"]["DashboardName"])}
     for name in DASHBOARDS:
         text = body(name)
-        assert set(re.findall(r"#dashboards/dashboard/([\w-]+)", text)) < names
+        others = set(re.findall(r"#dashboards/dashboard/([\w-]+)", text))
+        assert others == (names - whole if name == OPERATOR else whole)
         assert "https://example.com/runbook.md" in text
         assert f"home?region={REGION}#xray:service-map/map" in text

@@ -5,9 +5,17 @@ from typing import Any
 import pytest
 
 from tests.template.deployed import Deployed
+from tests.template.domains import DOMAINS, domain_of
 from tests.template.sources import as_list, attribute, resources, state_machines, statements, template
 
-WITH_MEMBERS = Deployed({"SpotMemberAccounts": "444455556666", "SpotMemberRegions": "eu-west-1"})
+WITH_EVERYTHING = Deployed(
+    {
+        "DocumentsBucketPrefix": "team-",
+        "DocumentsCloudTrailEvents": "true",
+        "SpotMemberAccounts": "444455556666",
+        "SpotMemberRegions": "eu-west-1",
+    }
+)
 QUEUES = resources("AWS::SQS::Queue")
 FUNCTIONS = resources("AWS::Serverless::Function")
 
@@ -64,7 +72,9 @@ def test_every_rule_target_has_a_dead_letter_queue_that_takes_from_its_rules_onl
 def deliverers(queue: str) -> list[Any]:
     """The rules whose events a queue takes."""
     [allowed] = [s for s in statements("AWS::SQS::QueuePolicy") if grants_delivery(s.content, queue)]
-    arns: list[Any] = as_list(WITH_MEMBERS.value(allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"]))
+    arns: list[Any] = as_list(
+        WITH_EVERYTHING.value(allowed.content["Condition"]["ArnEquals"]["aws:SourceArn"])
+    )
     return arns
 
 
@@ -78,11 +88,14 @@ def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
     )
 
 
-def test_every_rule_and_no_other_may_deliver_to_the_intake_queue() -> None:
-    rules = resources("AWS::Events::Rule")
-    assert deliverers("SpotIntakeQueue") == [f"{name}.Arn" for name in rules]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_every_rule_of_a_domain_and_no_other_may_deliver_to_its_intake_queue(domain: str) -> None:
+    queue = f"{domain.capitalize()}IntakeQueue"
+    rules = {n: rule for n, rule in resources("AWS::Events::Rule").items() if domain_of(n) == domain}
+    assert rules
+    assert deliverers(queue) == [f"{name}.Arn" for name in rules]
     for rule in rules.values():
-        assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [attribute("SpotIntakeQueue")]
+        assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [attribute(queue)]
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -101,7 +114,7 @@ def test_every_queue_refuses_plain_text(name: str) -> None:
 def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
     """To the DLQ of its queue, to the Catch of the state machine that calls it, or to its failure queue.
 
-    What CodeDeploy calls fails the deployment.
+    What CodeDeploy calls fails the deployment; whoever calls an API is told.
     """
     properties = FUNCTIONS[name]["Properties"]
     kinds = {event["Type"] for event in properties.get("Events", {}).values()}
@@ -112,28 +125,45 @@ def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
         assert properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Type"] == "SQS"
     else:
         callers = [value for machine in state_machines() for value in machine.substitutions.values()]
+        integrations = resources("AWS::ApiGatewayV2::Integration").values()
+        callers += [integration["Properties"]["IntegrationUri"] for integration in integrations]
         hooks = template()["Globals"]["Function"]["DeploymentPreference"]["Hooks"].values()
         assert {"Ref": f"{name}.Alias"} in callers or {"Ref": name} in hooks
 
 
 def test_the_intake_queue_tries_again_within_a_spot_deadline() -> None:
     queue = QUEUES["SpotIntakeQueue"]["Properties"]
-    function = FUNCTIONS["SpotAdmitEventsFunction"]["Properties"]
-    source = function["Events"]["IntakeQueue"]["Properties"]
-    # Lambda refuses a mapping whose queue shows a message again while the function may still work on it.
-    assert queue["VisibilityTimeout"] >= function["Timeout"] + source["MaximumBatchingWindowInSeconds"]
     tries = [
         attempt * queue["VisibilityTimeout"] for attempt in range(queue["RedrivePolicy"]["maxReceiveCount"])
     ]
     assert len([start for start in tries if start < 120]) >= 3
 
 
-def test_the_intake_takes_batches_with_a_bounded_concurrency() -> None:
-    source = FUNCTIONS["SpotAdmitEventsFunction"]["Properties"]["Events"]["IntakeQueue"]["Properties"]
+@pytest.mark.parametrize("domain", DOMAINS)
+def test_an_intake_takes_batches_with_a_bounded_concurrency(domain: str) -> None:
+    queue = QUEUES[f"{domain.capitalize()}IntakeQueue"]["Properties"]
+    function = FUNCTIONS[f"{domain.capitalize()}AdmitEventsFunction"]["Properties"]
+    source = WITH_EVERYTHING.value(function["Events"]["IntakeQueue"]["Properties"])
+    gathering = source.get("MaximumBatchingWindowInSeconds", 0)
+    # Lambda refuses a mapping whose queue shows a message again while the function may still work on it.
+    assert queue["VisibilityTimeout"] >= function["Timeout"] + gathering
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert source["ScalingConfig"]["MaximumConcurrency"] >= 2  # AWS's least
+    assert int(source["ScalingConfig"]["MaximumConcurrency"]) >= 2  # AWS's least
     # AWS: a batch of more than ten needs a batching window.
-    assert source["BatchSize"] <= 10 or source["MaximumBatchingWindowInSeconds"] >= 1
+    assert source["BatchSize"] <= 10 or gathering >= 1
+
+
+def test_the_intake_waits_for_an_execution_to_its_end() -> None:
+    function = FUNCTIONS["DocumentsAdmitEventsFunction"]["Properties"]
+    [machine] = [each for each in state_machines() if each.name == "DocumentsObjectStateMachine"]
+    assert function["Timeout"] > machine.definition["TimeoutSeconds"]
+
+
+def test_the_intake_knows_how_often_a_message_is_tried() -> None:
+    """The last try says so, and its failure is settled."""
+    told = FUNCTIONS["DocumentsAdmitEventsFunction"]["Properties"]["Environment"]["Variables"]
+    redrive = QUEUES["DocumentsIntakeQueue"]["Properties"]["RedrivePolicy"]
+    assert int(told["DOCUMENTS_MAXIMUM_RECEIVES"]) == redrive["maxReceiveCount"]
 
 
 def test_alarms_may_publish_to_the_encrypted_topic() -> None:

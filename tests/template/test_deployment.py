@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from samtranslator.translator.transform import transform
 
+from tests.template.domains import domain_of
 from tests.template.sources import ROOT, Statement, as_list, resources, statements, template
 from tests.template.watching import references
 
 FUNCTIONS = resources("AWS::Serverless::Function")
+MACHINES = resources("AWS::Serverless::StateMachine")
 CHECK = "DeploymentCheckVersionFunction"
 DEPLOYED = [name for name in FUNCTIONS if name != CHECK]
 ALIAS = "live"
@@ -65,28 +67,32 @@ def test_everybody_invokes_the_alias() -> None:
     rules = made("AWS::Events::Rule")
     targets = [target["Arn"] for rule in rules.values() for target in rule["Properties"]["Targets"]]
     assert {"Ref": f"SpotSweepWindowsFunctionAlias{ALIAS}"} in targets
-    [machine] = made("AWS::StepFunctions::StateMachine").values()
-    invoked = {
-        name: value
-        for name, value in machine["Properties"]["DefinitionSubstitutions"].items()
-        if name.endswith("FunctionArn")
-    }
-    assert invoked == {name: {"Ref": f"{name.removesuffix('Arn')}Alias{ALIAS}"} for name in invoked}
-    [steps] = [s for s in statements("AWS::IAM::Role") if s.content.get("Sid") == "InvokeSteps"]
-    assert {node["Ref"] for node in steps.resources} == {
-        f"{name.removesuffix('Arn')}.Alias" for name in invoked
-    }
+    for name, machine in made("AWS::StepFunctions::StateMachine").items():
+        invoked = {
+            placeholder: value
+            for placeholder, value in machine["Properties"]["DefinitionSubstitutions"].items()
+            if placeholder.endswith("FunctionArn")
+        }
+        assert invoked == {
+            placeholder: {"Ref": f"{placeholder.removesuffix('Arn')}Alias{ALIAS}"} for placeholder in invoked
+        }
+        [steps] = [
+            s
+            for s in statements("AWS::IAM::Role")
+            if (s.owner, s.content.get("Sid")) == (f"{name}Role", "InvokeSteps")
+        ]
+        assert {node["Ref"] for node in steps.resources} == {
+            f"{placeholder.removesuffix('Arn')}.Alias" for placeholder in invoked
+        }
 
 
 def test_every_function_is_checked_and_watched_while_its_version_takes_over() -> None:
     groups = made("AWS::CodeDeploy::DeploymentGroup")
     assert groups.keys() == {f"{name}DeploymentGroup" for name in DEPLOYED}
-    after_the_steps = {"SpotAdmitEventsFunctionDeploymentGroup", "SpotSweepWindowsFunctionDeploymentGroup"}
     for name, group in groups.items():
         properties = group["Properties"]
-        alarms = version_alarms() if name in after_the_steps else version_alarms()[:1]
-        ringing = [each["Name"]["Ref"] for each in properties["AlarmConfiguration"]["Alarms"]]
-        assert ringing == alarms
+        ringing = {each["Name"]["Ref"] for each in properties["AlarmConfiguration"]["Alarms"]}
+        assert ringing == version_alarms_of(name.removesuffix("DeploymentGroup"))
         assert "DEPLOYMENT_STOP_ON_ALARM" in properties["AutoRollbackConfiguration"]["Events"]
         assert properties["ServiceRoleArn"] == {"Fn::GetAtt": ["DeploymentRole", "Arn"]}
     for name in DEPLOYED:
@@ -99,6 +105,14 @@ def test_every_function_is_checked_and_watched_while_its_version_takes_over() ->
 
 def version_alarms() -> list[str]:
     return [name for name in resources("AWS::CloudWatch::Alarm") if name.endswith("VersionErrorsAlarm")]
+
+
+def version_alarms_of(function: str) -> set[str]:
+    """Those of every domain's steps; and of its own domain's intake, for what waits for the state machine."""
+    steps = {name for name in version_alarms() if name.endswith("StepVersionErrorsAlarm")}
+    domain = domain_of(function).capitalize()
+    waits = references(FUNCTIONS[function]["Properties"]["Environment"]) & set(MACHINES)
+    return steps | ({f"{domain}IntakeVersionErrorsAlarm"} if waits else set())
 
 
 def test_the_alarms_are_on_the_new_version_of_every_function() -> None:
@@ -204,8 +218,11 @@ def test_what_checks_and_moves_versions_may_do_it_to_this_stacks_functions() -> 
         assert len(stack) + 1 + longest + 1 + SUFFIX <= LONGEST_NAME, stack
 
 
-@pytest.mark.parametrize("name", DEPLOYED)
-def test_what_is_probed_may_ask_the_ledger(name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    [n for n in DEPLOYED if "LEDGER_TABLE" in FUNCTIONS[n]["Properties"]["Environment"]["Variables"]],
+)
+def test_what_is_told_of_the_ledger_may_ask_it_when_it_is_probed(name: str) -> None:
     granted = [s for s in statements("AWS::IAM::Role") if s.owner == f"{name}Role"]
     assert any(
         "dynamodb:UpdateItem" in as_list(s.content["Action"])

@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "security.md"
 ROLE_TABLE = re.compile(r"(<!-- roles: .*? -->\n).*?(<!-- end of roles -->)", re.DOTALL)
 OF_EVERY_ROLE = {"WriteLogs", "SendTraces"}
 FUNCTIONS = resources("AWS::Serverless::Function")
+BUCKETS = resources("AWS::S3::Bucket")
 STATEMENTS = statements()
 
 
@@ -96,7 +97,7 @@ def test_a_wildcard_has_its_reason_above_it(statement: Statement) -> None:
     ids=label,
 )
 def test_every_permission_of_a_role_has_its_reason_above_it(statement: Statement) -> None:
-    assert len(statement.comment.split()) >= 2
+    assert len(statement.reason.split()) >= 2
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -167,11 +168,40 @@ def test_container_instances_may_opt_out() -> None:
     assert drain.content["Condition"] == {"StringEqualsIfExists": {"aws:ResourceTag/signalbox:spot": "act"}}
 
 
-def test_only_what_drains_nodes_carries_the_kubernetes_client() -> None:
+def test_a_layer_that_one_function_needs_is_that_functions() -> None:
     layers = {name: function["Properties"].get("Layers", []) for name, function in FUNCTIONS.items()}
     assert {name: own for name, own in layers.items() if own} == {
-        "SpotDrainNodesFunction": [{"Ref": "KubernetesLayer"}]
+        "SpotDrainNodesFunction": [{"Ref": "KubernetesLayer"}],
+        "DocumentsConvertObjectFunction": [{"Ref": "DocumentsLayer"}],
+        "DocumentsLoadDocumentFunction": [{"Ref": "OpenSearchLayer"}],
     }
+
+
+@pytest.mark.parametrize(
+    ("statement", "action", "resource"),
+    [
+        pytest.param(statement, action, resource, id=f"{label(statement)}-{action}")
+        for statement in statements("AWS::IAM::Role")
+        for action in statement.actions
+        for resource in statement.resources
+        if action.startswith("s3:")
+    ],
+)
+def test_a_function_works_below_prefixes_of_the_stacks_buckets(
+    statement: Statement, action: str, resource: Any
+) -> None:
+    """What it reads of other buckets is in DocumentsSourceAccess."""
+    if action == "s3:ListBucket":
+        assert resource["Fn::GetAtt"][0] in BUCKETS
+    else:
+        bucket, _, prefix = resource["Fn::Sub"].partition("/")
+        assert bucket.removeprefix("${").removesuffix(".Arn}") in BUCKETS
+        assert re.fullmatch(r"[a-z]+(/[a-z]+)*/\*", prefix)
+
+
+def test_objects_of_others_are_read_and_no_more() -> None:
+    found = {action for s in STATEMENTS if s.owner == "DocumentsSourceAccess" for action in s.actions}
+    assert found == {"s3:GetObject", "s3:GetObjectVersion", "s3:ListBucket", "kms:Decrypt"}
 
 
 def test_commands_go_through_the_own_document_only() -> None:
@@ -232,8 +262,10 @@ def short(resource: Any) -> str:
             return str(of[0])
         case "Fn::Sub":
             place = str(of).removeprefix("arn:${AWS::Partition}:")
+            place = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", place)
             return f"`{place.replace(':${AWS::Region}:${AWS::AccountId}', '')}`"
-    return "the accounts of SpotMemberAccounts"
+    pattern, [(name, joined)] = of[1]["Fn::Sub"][0], of[1]["Fn::Sub"][1].items()  # one for each of a list
+    return f"`{pattern.replace(name, joined['Fn::Join'][1]['Ref']).removeprefix('arn:*:')}`"
 
 
 def test_the_page_has_every_permission_with_its_reason() -> None:

@@ -8,28 +8,45 @@ from tests.template.sources import resources, template
 
 KEY = ({"Ref": "SignalboxKey"}, {"Fn::GetAtt": ["SignalboxKey", "Arn"]})
 # Where each kind of resource that holds data names its key.
-ENCRYPTED = {
+ENCRYPTED: dict[str, tuple[str | int, ...]] = {
+    "AWS::Athena::WorkGroup": (
+        *("WorkGroupConfiguration", "ResultConfiguration", "EncryptionConfiguration"),
+        "KmsKey",
+    ),
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Events::EventBus": ("KmsKeyIdentifier",),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
+    "AWS::S3::Bucket": (
+        *("BucketEncryption", "ServerSideEncryptionConfiguration", 0),
+        *("ServerSideEncryptionByDefault", "KMSMasterKeyID"),
+    ),
     "AWS::SNS::Topic": ("KmsMasterKeyId",),
     "AWS::SQS::Queue": ("KmsMasterKeyId",),
 }
 # Holds nothing of the user's, or keys and counts only (executions, under the key that AWS owns).
 NOTHING_TO_ENCRYPT = {
+    "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",
     "AWS::AppConfig::Application",
     "AWS::AppConfig::ConfigurationProfile",
     "AWS::AppConfig::HostedConfigurationVersion",  # what the functions' environment says
+    "AWS::Athena::NamedQuery",
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Events::EventBusPolicy",
     "AWS::Events::Rule",
+    "AWS::Glue::Database",
+    "AWS::Glue::Table",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
+    "AWS::Lambda::Permission",
     "AWS::Logs::QueryDefinition",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
@@ -40,10 +57,17 @@ NOTHING_TO_ENCRYPT = {
     "AWS::XRay::Group",
     "AWS::XRay::SamplingRule",
 }
-KEEPING = {"AWS::DynamoDB::Table", "AWS::KMS::Key", "AWS::SQS::Queue", "AWS::Logs::LogGroup"}
+KEEPING = {
+    "AWS::DynamoDB::Table",
+    "AWS::KMS::Key",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::SQS::Queue",
+}
 # Nothing in it is the only copy: a later sweep does what a failed one didn't, logs are kept for days.
-MAY_GO = {"SpotSweepDeadLetterQueue", *resources("AWS::Logs::LogGroup")}
+MAY_GO = {"SpotSweepDeadLetterQueue", "DocumentsCompactDeadLetterQueue", *resources("AWS::Logs::LogGroup")}
 FUNCTIONS = resources("AWS::Serverless::Function")
+KIND_OF_MACHINE = {"SpotWindowStateMachine": "STANDARD", "DocumentsObjectStateMachine": "EXPRESS"}
 
 
 def test_every_kind_of_resource_is_known_to_hold_data_or_not() -> None:
@@ -104,7 +128,9 @@ def test_functions_log_json_and_trace() -> None:
 
 
 def test_state_machines_log_all_and_trace() -> None:
-    for machine in resources("AWS::Serverless::StateMachine").values():
+    machines = resources("AWS::Serverless::StateMachine")
+    assert {n: machine["Properties"]["Type"] for n, machine in machines.items()} == KIND_OF_MACHINE
+    for machine in machines.values():
         properties = machine["Properties"]
         assert properties["Logging"]["Level"] == "ALL"
         assert properties["Logging"]["IncludeExecutionData"] is True
@@ -112,7 +138,6 @@ def test_state_machines_log_all_and_trace() -> None:
         group = destination["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0]
         assert resources()[group]["Properties"]["RetentionInDays"] == {"Ref": "LogRetentionDays"}
         assert properties["Tracing"] == {"Enabled": True}
-        assert properties["Type"] == "STANDARD"
 
 
 @pytest.mark.parametrize("name", template()["Parameters"])
@@ -153,6 +178,16 @@ def test_the_outputs_that_others_read_are_there() -> None:
         "SpotIntakeDeadLetterQueueUrl",
         "SpotRuleDeadLetterQueueUrl",
         "SpotCommandDocumentName",
+        "DocumentsBucketName",
+        "DocumentsWorkBucketName",
+        "DocumentsDatabaseName",
+        "DocumentsWorkGroupName",
+        "DocumentsIntakeQueueUrl",
+        "DocumentsIntakeDeadLetterQueueUrl",
+        "DocumentsRuleDeadLetterQueueUrl",
+        "DocumentsStateMachineArn",
+        "DocumentsRoutesParameter",
+        "DocumentsUploadUrl",
     }
 
 

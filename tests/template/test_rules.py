@@ -1,4 +1,4 @@
-"""The rules: which of AWS's events they let in, and which they don't."""
+"""The rules of Spot: which of AWS's events they let in, and which they don't."""
 
 import json
 from collections.abc import Mapping
@@ -8,6 +8,7 @@ import pytest
 from moto.events.models import EventPattern
 
 from tests.template.deployed import Deployed
+from tests.template.domains import domain_of
 from tests.template.sources import resources
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -16,9 +17,13 @@ INSTANCE = "i-0123456789abcdef0"
 RULES = {
     name: rule
     for name, rule in resources("AWS::Events::Rule").items()
-    if "EventBusName" not in rule["Properties"]
+    if domain_of(name) == "spot" and "EventBusName" not in rule["Properties"]
 }
-MEMBER_RULES = {name: rule for name, rule in resources("AWS::Events::Rule").items() if name not in RULES}
+MEMBER_RULES = {
+    name: rule
+    for name, rule in resources("AWS::Events::Rule").items()
+    if "EventBusName" in rule["Properties"]
+}
 ALONE = Deployed({})
 HOOK = {
     "EC2InstanceId": INSTANCE,

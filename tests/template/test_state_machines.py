@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jsonata  # type: ignore[import-untyped] # ships no types
@@ -40,10 +40,12 @@ TRANSIENTS = [
     "ThrottledError",
     "UnavailableError",
 ]
+LONGEST_EXPRESS_SECONDS = 300  # "Step Functions service quotas", Step Functions Developer Guide
 # States that call a function under another name than its own, and why.
 SAME_FUNCTION_AGAIN = {
     "PublishOutcomes": "PublishAlerts",  # settling adds alerts to those of the act phase
     "KeepHooks": "VerifyWindow",  # which goes on with it
+    "SettleFailure": "SettleDocument",  # a try that failed is settled too
 }
 
 machines = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
@@ -111,7 +113,7 @@ def test_a_function_keeps_its_name_all_the_way(machine: StateMachine) -> None:
 
 
 def following(state: Node) -> Iterator[str]:
-    """Every state that may come next."""
+    """Every state that may come next, after an error too."""
     yield from (state[key] for key in ("Next", "Default") if key in state)
     yield from (rule["Next"] for key in ("Choices", "Catch") for rule in state.get(key, []))
 
@@ -133,7 +135,7 @@ def test_every_state_can_be_reached_and_none_leads_nowhere(machine: StateMachine
 def test_every_state_goes_on_or_ends(machine: StateMachine) -> None:
     for name, state in states(machine.definition).items():
         ends = state.get("End", False) or state["Type"] in {"Succeed", "Fail"}
-        assert ends != bool(list(following(state))), name
+        assert ends != ("Next" in state or state["Type"] == "Choice"), name
         assert ("Default" in state) == (state["Type"] == "Choice"), name
 
 
@@ -170,12 +172,34 @@ def transient(catch: Node) -> str:
     return ",".join(said)
 
 
-@pytest.mark.parametrize(("machine", "name"), TASKS)
-def test_a_task_catches_what_it_knows_and_then_everything(machine: StateMachine, name: str) -> None:
-    specific, everything = states(machine.definition)[name]["Catch"]
+def tells_transients_apart(_name: str, catches: list[Node]) -> None:
+    """A window goes on whatever failed, and says of each error whether it could have passed."""
+    specific, everything = catches
     assert {*TRANSIENTS, "States.Timeout", "Sandbox.Timedout"} == set(specific["ErrorEquals"])
     assert everything["ErrorEquals"] == ["States.ALL"]
     assert [transient(specific), transient(everything)] == ["true", "false"]
+
+
+def notes_the_failure(name: str, catches: list[Node]) -> None:
+    """An object's execution ends, whatever failed: the message comes again."""
+    [everything] = catches
+    assert everything["ErrorEquals"] == ["States.ALL"]
+    assert everything["Next"] == ("TryFailed" if name == "SettleFailure" else "SettleFailure")
+    failure = everything["Assign"]["failure"]
+    if name != "SettleFailure":
+        assert (failure["step"], failure["error"]) == (name, "{% $states.errorOutput.Error %}")
+        assert re.search(r"\$substring\(.*, 0, 2000\)", failure["cause"])
+
+
+CATCHES: dict[str, Callable[[str, list[Node]], None]] = {
+    "SpotWindowStateMachine": tells_transients_apart,
+    "DocumentsObjectStateMachine": notes_the_failure,
+}
+
+
+@pytest.mark.parametrize(("machine", "name"), TASKS)
+def test_a_task_catches_everything(machine: StateMachine, name: str) -> None:
+    CATCHES[machine.name](name, states(machine.definition)[name]["Catch"])
 
 
 @pytest.mark.parametrize(("machine", "name"), TASKS)
@@ -242,6 +266,26 @@ def test_the_times_of_a_spot_window_add_up_as_its_comment_says() -> None:
     [total] = re.findall(r"^# {10,}(\d+) ", machine.text, re.MULTILINE)
     assert int(total) == sum(figures.values())
     assert sum(figures.values()) < machine.definition["TimeoutSeconds"] <= 1.5 * sum(figures.values())
+
+
+def longest(definition: Node, name: str) -> int:
+    """The seconds of the slowest way from a state on, with no step tried again."""
+    state = definition["States"][name]
+    own: int = state.get("TimeoutSeconds", 0)
+    return own + max((longest(definition, after) for after in following(state)), default=0)
+
+
+def test_an_object_is_settled_in_time_however_slow_its_steps_are() -> None:
+    [machine] = [machine for machine in MACHINES if machine.name == "DocumentsObjectStateMachine"]
+    definition = machine.definition
+    stated = dict(re.findall(r"^#   (\w+) +(\d+)$", machine.text, re.MULTILINE))
+    assert {name: definition["States"][name]["TimeoutSeconds"] for name in stated} == {
+        name: int(seconds) for name, seconds in stated.items()
+    }
+    [total] = re.findall(r"^# {10,}(\d+) ", machine.text, re.MULTILINE)
+    assert int(total) == sum(map(int, stated.values())) == longest(definition, definition["StartAt"])
+    assert machine.properties["Type"] == "EXPRESS"
+    assert int(total) < definition["TimeoutSeconds"] < LONGEST_EXPRESS_SECONDS
 
 
 def test_the_looks_end_before_the_state_machine_stops_them() -> None:

@@ -41,6 +41,7 @@ Resources:
     Type: AWS::IAM::Role
     Properties: {Statement: [{Action: [dynamodb:GetItem], Resource: {"Fn::GetAtt": [Table, Arn]}}]}
   Table: {Type: AWS::DynamoDB::Table}
+  Api: {Type: AWS::ApiGatewayV2::Api}
   Topic: {Type: AWS::SNS::Topic}
 """
 METRICS = {
@@ -69,6 +70,7 @@ METRICS = {
     "Reads": ("AWS/DynamoDB", "ReadThrottleEvents", {"TableName": "Table"}),
     "Writes": ("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": "Table"}),
     "Gets": ("AWS/DynamoDB", "SystemErrors", {"TableName": "Table", "Operation": "GetItem"}),
+    "Broken": ("AWS/ApiGateway", "5xx", {"ApiId": "Api"}),
     "Unsent": ("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "Topic"}),
 }
 THRESHOLDS = {"Duration": 48_000, "ConcurrentExecutions": 8}

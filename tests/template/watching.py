@@ -1,7 +1,7 @@
 """What must be watched, kept and explained: a template in, what it lacks out. Knows no resource by name.
 
 Which metrics AWS writes, and with which dimensions, stands in each service's user guide under "metrics":
-Lambda, EventBridge, EventBridge Scheduler, SQS, Step Functions, DynamoDB, SNS.
+Lambda, EventBridge, EventBridge Scheduler, SQS, Step Functions, DynamoDB, SNS, API Gateway.
 """
 
 import re
@@ -23,15 +23,22 @@ SLOW = 0.8
 """The share of its timeout, or of its reserved concurrency, that a function should not exceed."""
 NO_METRICS = {
     # Of which AWS writes no metric that could tell of trouble.
+    "AWS::ApiGatewayV2::Integration",
+    "AWS::ApiGatewayV2::Route",
+    "AWS::ApiGatewayV2::Stage",  # its API counts
     "AWS::AppConfig::Application",
     "AWS::AppConfig::ConfigurationProfile",
     "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::ApplicationInsights::Application",
+    "AWS::Athena::NamedQuery",
+    "AWS::Athena::WorkGroup",  # who searches is told what went wrong
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::Dashboard",
     "AWS::Events::EventBus",  # PutEvents tells its caller; what its rules don't deliver counts for them
     "AWS::Events::EventBusPolicy",
+    "AWS::Glue::Database",
+    "AWS::Glue::Table",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Alias",
@@ -43,6 +50,8 @@ NO_METRICS = {
     "AWS::Logs::LogGroup",
     "AWS::Logs::QueryDefinition",
     "AWS::ResourceGroups::Group",
+    "AWS::S3::Bucket",  # counts requests when asked to, for a price; what it refuses fails where it is called
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",  # its topic counts what it could not deliver
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
@@ -311,7 +320,12 @@ def _of_topic(_template: Template, name: str, _topic: Node) -> Iterator[Wanted]:
     yield Wanted("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": name})
 
 
+def _of_http_api(_template: Template, name: str, _api: Node) -> Iterator[Wanted]:
+    yield Wanted("AWS/ApiGateway", "5xx", {"ApiId": name})
+
+
 WANTED: Mapping[str, Callable[[Template, str, Node], Iterator[Wanted]]] = {
+    "AWS::ApiGatewayV2::Api": _of_http_api,
     "AWS::DynamoDB::Table": _of_table,
     "AWS::Events::Rule": _of_rule,
     "AWS::SNS::Topic": _of_topic,

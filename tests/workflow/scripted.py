@@ -14,32 +14,16 @@ from typing import Any
 from botocore.config import Config
 
 from local.embedded import EmbeddedAws
-from local.settings import ACCOUNT, REGION
+from local.settings import ACCOUNT
+from tests.template.sources import STATE_MACHINES, Definition, Node
 
 type Answer = Mapping[str, Any]
+type Script = Mapping[str, Sequence[Answer] | Answer]
+"""Step → its answer or answers."""
 
-STEPS = (
-    "PlanWindow",
-    "DetachInstances",
-    "DeregisterTargets",
-    "DrainContainers",
-    "DrainNodes",
-    "SendCommands",
-    "PublishAlerts",
-    "VerifyWindow",
-    "CompleteHooks",
-    "SettleWindow",
-)
-WORKERS = {
-    "detach": "DetachInstances",
-    "deregister": "DeregisterTargets",
-    "containers": "DrainContainers",
-    "nodes": "DrainNodes",
-    "command": "SendCommands",
-    "alert": "PublishAlerts",
-}
-"""Count in the plan → who works on it, in the order of the branches."""
-DONE: Answer = {"succeeded": 1, "failed": 0, "skipped": 0, "unfinished": False, "next_due": None}
+ATTEMPTS = 4  # the first one and three more
+TRANSIENT = ("ThrottledError", "UnavailableError", "Lambda.TooManyRequestsException")
+"""Some of the errors that are tried again."""
 
 
 def soon(seconds: float) -> str:
@@ -53,24 +37,6 @@ def error(name: str, message: str = "as the script wants it") -> Answer:
     return {"raise": name, "message": message}
 
 
-def planned(
-    each: int = 1, counts: Mapping[str, int] | None = None, *, command_due: str | None = None
-) -> Answer:
-    """What PlanWindow answers: so many actions of each kind but of those that are counted. No hooks."""
-    return {
-        "plan": "plan-1",
-        "actions": {**dict.fromkeys(WORKERS, each), "complete": 0, **(counts or {})},
-        "command_due": command_due,
-        "deadline": soon(120),
-    }
-
-
-def outcomes(**counts: int) -> Answer:
-    """What SettleWindow answers."""
-    none = dict.fromkeys(("handled", "late", "failed", "observed", "ignored"), 0)
-    return {"outcomes": none | counts, "alerts": sum(counts.values())}
-
-
 @dataclass(frozen=True, slots=True)
 class Execution:
     """A finished execution: how it ended, and each call of a function, in order."""
@@ -78,6 +44,7 @@ class Execution:
     status: str
     error: str
     cause: str
+    output: Any
     calls: list[dict[str, Any]]
 
     @property
@@ -89,55 +56,73 @@ class Execution:
 
     @property
     def told(self) -> Any:
-        """The cause of a failure, which is JSON."""
+        """The cause of a failure, where that is JSON."""
         return json.loads(self.cause)
 
 
 @dataclass(frozen=True, slots=True)
-class Workflow:
-    """The deployed state machine."""
+class Machine:
+    """A deployed state machine, and where its stubs write down what they are called with."""
 
     aws: EmbeddedAws
     arn: str
     diary: Path
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
-    def run(self, **script: Sequence[Answer] | Answer) -> Execution:
-        """Runs a window to its end. `script`: step → its answer or answers; the others do all there is."""
-        number = next(self.numbers)
-        answers: dict[str, Any] = {
-            "PlanWindow": planned(),
-            **dict.fromkeys((*WORKERS.values(), "CompleteHooks"), DONE),
-            "VerifyWindow": {"verified": True, "check_again": None},
-            "SettleWindow": outcomes(handled=1),
+    @classmethod
+    def deploy(
+        cls, aws: EmbeddedAws, name: str, state: Path, *, type_: str = "STANDARD", **substitutions: str
+    ) -> "Machine":
+        """Creates the one of statemachines/`name`.asl.yaml, with a stub for each function that it calls."""
+        diary = state / name
+        diary.mkdir()
+        machine = Definition(STATE_MACHINES / f"{name}.asl.yaml")
+        stubs = {
+            placeholder: create_stub(aws, name, placeholder.removesuffix("FunctionArn"), diary)
+            for placeholder in sorted(machine.placeholders)
+            if placeholder not in substitutions
         }
-        answers |= script
-        window = {
-            "domain": "spot",
-            "account": ACCOUNT,
-            "region": REGION,
+        created = aws.client("stepfunctions").create_state_machine(
+            name=name,
+            definition=json.dumps(machine.substituted({**stubs, **substitutions})),
+            roleArn=f"arn:aws:iam::{ACCOUNT}:role/stub",
+            type=type_,
+        )
+        return cls(aws, created["stateMachineArn"], diary)
+
+    def run(self, number: int, name: str, subject: str, document: Node, script: Script) -> Execution:
+        """Runs it to its end.
+
+        Args:
+            number: of the execution, of `numbers`.
+            name: the execution's.
+            subject: the part of the input that every step is handed: it carries the script.
+            document: the input.
+            script: of every function that is called.
+        """
+        carrying = {
+            **document[subject],
             "number": number,
-            "script": {step: [said] if isinstance(said, Mapping) else said for step, said in answers.items()},
+            "script": {step: [said] if isinstance(said, Mapping) else said for step, said in script.items()},
         }
         # ministack runs a Standard machine to its end in one call, as AWS does an Express one: no polling.
         client = self.aws.client(
             "stepfunctions", config=Config(inject_host_prefix=False, retries={"total_max_attempts": 1})
         )
         ended = client.start_sync_execution(
-            stateMachineArn=self.arn,
-            name=f"spot-{ACCOUNT}-{REGION}-{number:08d}",
-            input=json.dumps({"window": window}),
+            stateMachineArn=self.arn, name=name, input=json.dumps({**document, subject: carrying})
         )
         calls = (self.diary / f"{number}.jsonl").read_text().splitlines()
-        done = Execution(
-            ended["status"], ended.get("error", ""), ended.get("cause", ""), list(map(json.loads, calls))
+        return Execution(
+            ended["status"],
+            ended.get("error", ""),
+            ended.get("cause", ""),
+            json.loads(ended["output"]) if "output" in ended else None,
+            list(map(json.loads, calls)),
         )
-        if done.error:  # shown with a test that fails; the window would fill the page with the script
-            print(done.error, {**done.told, "window": number}, done.steps)
-        return done
 
 
-def create_stub(aws: EmbeddedAws, step: str, diary: Path) -> str:
+def create_stub(aws: EmbeddedAws, machine: str, function: str, diary: Path) -> str:
     """A function that does what a test's script says. Its ARN."""
     bootstrap = zipfile.ZipInfo("bootstrap")
     bootstrap.external_attr = 0o755 << 16
@@ -145,13 +130,14 @@ def create_stub(aws: EmbeddedAws, step: str, diary: Path) -> str:
     with zipfile.ZipFile(archive, "w") as package:
         program = Path(__file__).with_name("stub.py").read_text()
         package.writestr(bootstrap, f"#!{sys.executable}\n{program}")
+    domain = machine.partition("_")[0].capitalize()
     created: dict[str, Any] = aws.client("lambda").create_function(
-        FunctionName=f"stub-{step}",
+        FunctionName=f"stub-{function}",
         Runtime="provided.al2023",
         Handler="bootstrap",
         Role=f"arn:aws:iam::{ACCOUNT}:role/stub",
         Code={"ZipFile": archive.getvalue()},
         Timeout=60,
-        Environment={"Variables": {"STEP": step, "DIARY": str(diary)}},
+        Environment={"Variables": {"STEP": function.removeprefix(domain), "DIARY": str(diary)}},
     )
     return str(created["FunctionArn"])

@@ -1,7 +1,8 @@
-"""The program of every stub function: it answers from the script that its window carries, and keeps a diary.
+"""The program of every stub function: it answers from the script that its input carries, and keeps a diary.
 
-`window.script` maps a step to its answers, in order; the last one repeats. An answer is what to return, or
-{"raise": name, "message": text}. The diary is shared by the functions: one line a call, appended.
+One part of the input, such as the window, has a `script`: step → its answers, in order; the last one repeats.
+An answer is what to return, or {"raise": name, "message": text}. The diary is shared by the functions: a line
+for each call, appended.
 
 It is a custom runtime (`provided.al2023`), since ministack 1.5.33 reports each exception of its own Python
 runtime as Runtime.HandlerError; AWS's names the class, and so does this one.
@@ -21,13 +22,14 @@ RUNTIME = f"http://{os.environ.get('AWS_LAMBDA_RUNTIME_API', '')}/2018-06-01/run
 
 def answer(event: dict[str, Any]) -> dict[str, Any]:
     """Notes the call; what the script says comes next."""
-    with (DIARY / f"{event['window']['number']}.jsonl").open("a+") as diary:
+    subject = next(part for part in event.values() if isinstance(part, dict) and "script" in part)
+    with (DIARY / f"{subject['number']}.jsonl").open("a+") as diary:
         # Who reads while another branch appends sees half a line. Closing lets go, after the last byte.
         fcntl.flock(diary, fcntl.LOCK_EX)
         diary.seek(0)
         earlier = sum(json.loads(line)["step"] == STEP for line in diary)
         diary.write(json.dumps({"step": STEP, "input": event}) + "\n")
-    answers = event["window"]["script"][STEP]
+    answers = subject["script"][STEP]
     found: dict[str, Any] = answers[min(earlier, len(answers) - 1)]
     return found
 
