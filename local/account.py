@@ -1,18 +1,21 @@
-"""What the ledger says, read as it is stored: windows, decisions, actions, episodes, rejections, queues."""
+"""What the ledger says, read as it is stored: windows, decisions, actions, documents, rejections, queues."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Self
 
 import msgspec
 
+from signalbox.documents.entries import DOMAIN as DOCUMENTS
+from signalbox.documents.entries import Entry, entry_key
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.windows import Pointer, Window
 from signalbox.spot.episodes import Episode, episode_key
-from signalbox.spot.intake import DOMAIN
+from signalbox.spot.intake import DOMAIN as SPOT
 from signalbox.spot.planning import Decision
 
 if TYPE_CHECKING:
@@ -21,6 +24,11 @@ if TYPE_CHECKING:
     from local.embedded import EmbeddedAws
     from signalbox.ledger.actions import Action
     from signalbox.ledger.records import Plan, Rejection
+
+
+DOCUMENT_ROWS = f"RECORD#{entry_key('', '').removesuffix('/')}"
+"""What the keys of their rows begin with."""
+_ENTRY = msgspec.json.Decoder(Entry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,30 @@ class WindowAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentsAccount:
+    """Objects, and how many more there are than are named.
+
+    Attributes:
+        settled: those whose outcome came last, oldest first.
+        under_way: those that have been longest on their way.
+    """
+
+    objects: int
+    objects_under_way: int
+    settled: Sequence[Entry]
+    under_way: Sequence[Entry]
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], most: int) -> Self:
+        """With at most so many of each named."""
+        settled = [entry for entry in entries if entry.settled >= entry.generation]
+        under_way = [entry for entry in entries if entry.settled < entry.generation]
+        newest = sorted(settled, key=lambda entry: entry.settled_at, reverse=True)[:most]
+        longest = sorted(under_way, key=lambda entry: entry.generation)[:most]
+        return cls(len(entries), len(under_way), newest[::-1], longest)
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
     """A queue's messages: waiting, and in somebody's hands."""
 
@@ -59,21 +91,21 @@ class Account:
         self._sqs = aws.client("sqs")
         self._stepfunctions = aws.client("stepfunctions")
         self._outputs = outputs
-        self._ledger = DynamoLedger(aws.client("dynamodb"), outputs["LedgerTableName"], time.time)
+        self._dynamodb = aws.client("dynamodb")
+        self._table = outputs["LedgerTableName"]
+        self._ledger = DynamoLedger(self._dynamodb, self._table, time.time)
 
     def windows(self, most: int) -> list[WindowAccount]:
         """The newest windows of every account and Region, oldest first."""
         return [
             self._window(Window(key.domain, key.account, key.region, number), pointer)
-            for key, pointer in self._ledger.pointers(DOMAIN)
+            for key, pointer in self._ledger.pointers(SPOT)
             for number in range(max(1, pointer.number - most + 1), pointer.number + 1)
         ]
 
     def windows_of(self, instance: str) -> list[Window]:
         """Those that planned something for the instance, or took it on last, oldest first."""
-        keys = {
-            episode_key(key.account, key.region, instance): key for key, _ in self._ledger.pointers(DOMAIN)
-        }
+        keys = {episode_key(key.account, key.region, instance): key for key, _ in self._ledger.pointers(SPOT)}
         found = set[Window]()
         for key, record in self._ledger.records(sorted(keys)).items():
             episode, of = msgspec.convert(record.body, Episode), keys[key]
@@ -81,9 +113,25 @@ class Account:
             found |= {Window(of.domain, of.account, of.region, number) for number in numbers}
         return sorted(found)
 
-    def rejections(self) -> list[Rejection]:
-        """Today's, UTC."""
-        return self._ledger.rejections(DOMAIN, f"{datetime.now(UTC):%Y-%m-%d}")
+    def documents(self, most: int) -> DocumentsAccount:
+        """Of all objects that the ledger knows.
+
+        By a scan of the whole table: the program never asks for all of them, and here it is small.
+        """
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=self._table,
+            FilterExpression="begins_with(pk, :prefix)",
+            ExpressionAttributeValues={":prefix": {"S": DOCUMENT_ROWS}},
+            ConsistentRead=True,
+        )
+        items = chain.from_iterable(page["Items"] for page in pages)
+        return DocumentsAccount.of([_ENTRY.decode(item["body"]["S"]) for item in items], most)
+
+    def rejections(self, *domains: str) -> list[Rejection]:
+        """Today's, UTC; of all domains where none is named."""
+        day = f"{datetime.now(UTC):%Y-%m-%d}"
+        found = [self._ledger.rejections(domain, day) for domain in domains or (SPOT, DOCUMENTS)]
+        return sorted(chain.from_iterable(found), key=lambda rejection: rejection.at)
 
     def executions(self, window: Window) -> list[str]:
         """How each execution of the window stands, recoveries included: as ``FAILED ActionsFailed``."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local import events, fleet, running
+from local.deployment import outputs
 from local.embedded import EmbeddedAws
 from local.events import EventError
 from local.exits import exit_code
@@ -161,7 +162,10 @@ def prepare(
             event if "{{" in str(event.get("time", "")) else {**event, "time": events.timestamp(moment)}
             for event in placed
         ]
-    return events.fill(placed * count, events.Values(moment, _fleet_instances(aws), given))
+    values = events.Values(
+        moment, _fleet_instances(aws), given, bucket=lambda: outputs(aws)["DocumentsBucketName"]
+    )
+    return events.fill(placed * count, values)
 
 
 def _fleet_instances(aws: EmbeddedAws) -> Iterator[str]:

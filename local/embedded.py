@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 # SSM as a whole is there: Run Command, the documents it runs and the groups' parameters.
 ESTATE_ENDPOINT_VARIABLES = {
     "autoscaling": "AWS_ENDPOINT_URL_AUTO_SCALING",
+    "comprehend": "AWS_ENDPOINT_URL_COMPREHEND",
     "ec2": "AWS_ENDPOINT_URL_EC2",
     "ecs": "AWS_ENDPOINT_URL_ECS",
     "elb": "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING",
     "elbv2": "AWS_ENDPOINT_URL_ELASTIC_LOAD_BALANCING_V2",
+    "rekognition": "AWS_ENDPOINT_URL_REKOGNITION",
     "ssm": "AWS_ENDPOINT_URL_SSM",
+    "textract": "AWS_ENDPOINT_URL_TEXTRACT",
 }
 # The emulators and the functions they run see these and nothing else of the caller's environment: a real
 # profile, a real endpoint or a proxy has no business there.
@@ -131,7 +134,7 @@ class EmbeddedAws:
 
     @property
     def estate_url(self) -> str:
-        """The endpoint of the guard and, behind it, of EC2, Auto Scaling, ELB, ECS and SSM."""
+        """The endpoint of the guard and, behind it, of the services named above."""
         return f"http://{HOST}:{self.estate_port}"
 
     def environment(self) -> dict[str, str]:
@@ -283,6 +286,8 @@ def spine_environment(
         | client_environment(estate_url)
         | {
             "AUTH": "true" if enforce_iam else "false",
+            # StartSyncExecution goes to "sync-" before its endpoint: no such name leads to a loopback.
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             # No Docker socket there: ministack's sweep for old containers must not touch anybody's.
             "DOCKER_HOST": f"unix://{scratch}/no-docker.sock",
             "GATEWAY_PORT": str(port),

@@ -3,6 +3,7 @@
 {{now}} {{now-60}} {{now+120}}   the time in UTC, moved by seconds
 {{account}} {{region}}           of the embedded AWS
 {{uuid}}                         a new one for each event of the file
+{{bucket}}                       the stack's bucket of documents
 {{instance}}                     a Spot instance of the demo fleet, another for each event of the file
 """
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PLACEHOLDER = re.compile(r"\{\{\s*(?P<name>[A-Za-z][\w.-]*?)(?P<shift>[+-]\d+)?\s*\}\}")
-BUILT_IN = ("account", "instance", "now", "region", "uuid")
+BUILT_IN = ("account", "bucket", "instance", "now", "region", "uuid")
 
 
 class EventError(ValueError):
@@ -31,12 +32,13 @@ class EventError(ValueError):
 
 @dataclass(slots=True)
 class Values:
-    """What placeholders stand for. `instances` is only asked for one when an event wants it."""
+    """What placeholders stand for. `instances` and `bucket` are only asked when an event wants one."""
 
     now: datetime
     instances: Iterator[str]
     given: Mapping[str, str] = field(default_factory=dict)
     new_uuid: Callable[[], str] = lambda: str(uuid.uuid4())
+    bucket: Callable[[], str] = lambda: "amzn-s3-demo-bucket"
 
     def for_one_event(self) -> Callable[[str, int], str]:
         """Looks placeholders up: the same name means the same thing all through one event."""
@@ -54,6 +56,8 @@ class Values:
     def _new(self, name: str) -> str:
         if name == "uuid":
             return self.new_uuid()
+        if name == "bucket":
+            return self.bucket()
         if name == "instance":
             instance = next(self.instances, None)
             if instance is None:

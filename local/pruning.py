@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # By name, with the reason: nothing is left out that isn't listed here.
 LEFT_OUT = {
     "AWS::ApplicationInsights::Application": "ministack has no Application Insights",
+    "AWS::Athena::NamedQuery": "ministack's CloudFormation saves no queries of Athena",
     "AWS::CloudWatch::AnomalyDetector": "ministack has no anomaly detection",
     "AWS::CloudWatch::CompositeAlarm": "ministack has metric alarms only",
     "AWS::CodeDeploy::Application": "ministack has no CodeDeploy: a new version takes over at once",

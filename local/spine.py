@@ -13,7 +13,8 @@ how an event of AWS's own arrives here: unchanged, whatever its source. Both are
 The environment (see local.embedded.spine_environment) must be set before this module is imported: ministack
 reads it at import.
 
-Whom ministack takes a session for is put right: see `role_arns_as_principals`.
+Whom ministack takes a session for, and what a batch's call needs, is put right: see `role_arns_as_principals`
+and `batches_as_single_actions`.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ from urllib.parse import parse_qs
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from ministack import app as ministack
-from ministack.core import iam_evaluator, lambda_runtime
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, sts
 
-from local import propagation, service_roles, undelivered
+from local import propagation, service_roles, undelivered, workers
 from local.segments import Collector
 from local.settings import HOST
 
@@ -179,6 +180,20 @@ def role_arns_as_principals() -> None:
     iam_evaluator._resolve_condition_key = resolved
 
 
+def batches_as_single_actions() -> None:
+    """Has a call of SQS for several messages need the permission for one, as on AWS.
+
+    ("Actions, resources, and condition keys for Amazon SQS", Service Authorization Reference.)
+    """
+    extract = iam_actions.extract_iam_action
+
+    def extracted(service: str, *request: Any) -> str | None:
+        action: str | None = extract(service, *request)
+        return action.removesuffix("Batch") if action and service == "sqs" else action
+
+    iam_actions.extract_iam_action = extracted
+
+
 def parse_events(body: bytes) -> list[dict[str, Any]]:
     """The events of a request: one JSON object, or a list. What is in them is the receiver's affair."""
     try:
@@ -267,11 +282,13 @@ def main() -> None:
     options = parser.parse_args()
     _raise_open_file_limit()
     role_arns_as_principals()
+    batches_as_single_actions()
     # Functions inherit it, and send the segments of their traces there.
     os.environ["AWS_XRAY_DAEMON_ADDRESS"] = segments.listen()
     propagation.install(segments.take)
     undelivered.install()
     service_roles.install()
+    workers.install()
     asyncio.run(_serve(options.port, options.scratch))
 
 

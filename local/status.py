@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rich.markup import escape
 
-from local.account import Account, Depth, WindowAccount
+from local.account import Account
 from local.deployment import DeploymentError, outputs
 from local.display import table, terminal
 from local.embedded import EmbeddedAws
 from local.settings import LocalSettings
 from signalbox.clock import iso
+from signalbox.documents.models import QUARANTINED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from local.account import Depth, DocumentsAccount, WindowAccount
+    from signalbox.documents.entries import Entry
     from signalbox.ledger.actions import Action
     from signalbox.ledger.records import Rejection
     from signalbox.spot.episodes import Episode
@@ -39,11 +43,16 @@ def main(arguments: Sequence[str]) -> int:
     except DeploymentError as error:
         print(error, file=sys.stderr)
         return 1
-    windows, rejections, queues = account.windows(options.windows), account.rejections(), account.queues()
+    said = Said(
+        account.windows(options.windows),
+        account.documents(options.documents),
+        account.rejections(),
+        account.queues(),
+    )
     if options.json:
-        print(msgspec.json.format(msgspec.json.encode(as_data(windows, rejections, queues))).decode())
+        print(msgspec.json.format(msgspec.json.encode(said.as_data())).decode())
     else:
-        show(terminal(), windows, rejections, queues)
+        show(terminal(), said)
     return 0
 
 
@@ -51,55 +60,106 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local status",
         description="What happened, from the ledger: episodes, actions with outcome and reason, "
-        "open windows, rejected events, and the depths of the queues.",
+        "open windows, documents with outcome and reason, those under way, rejected events, and the depths "
+        "of the queues. It reads the whole ledger, as nobody should on AWS.",
     )
     parser.add_argument("--windows", type=int, default=5, metavar="N", help="the newest N (default: 5)")
+    parser.add_argument(
+        "--documents", type=int, default=20, metavar="N", help="the N settled last (default: 20)"
+    )
     parser.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     return parser
 
 
-def as_data(
-    windows: Sequence[WindowAccount], rejections: Sequence[Rejection], queues: Sequence[Depth]
-) -> dict[str, Any]:
-    """The whole account as plain data."""
-    return {
-        "windows": [
-            {
-                "window": str(w.window),
-                "state": w.state,
-                "settled": w.plan.settled if w.plan else None,
-                "episodes": [msgspec.to_builtins(episode) for episode in w.episodes.values()],
-                "actions": [msgspec.to_builtins(action) for action in w.actions],
-            }
-            for w in windows
-        ],
-        "rejections": [msgspec.to_builtins(rejection) for rejection in rejections],
-        "queues": [asdict(queue) for queue in queues],
-    }
+@dataclass(frozen=True, slots=True)
+class Said:
+    """All that is shown."""
+
+    windows: Sequence[WindowAccount]
+    documents: DocumentsAccount
+    rejections: Sequence[Rejection]
+    queues: Sequence[Depth]
+
+    def as_data(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "windows": [
+                {
+                    "window": str(w.window),
+                    "state": w.state,
+                    "settled": w.plan.settled if w.plan else None,
+                    "episodes": [msgspec.to_builtins(episode) for episode in w.episodes.values()],
+                    "actions": [msgspec.to_builtins(action) for action in w.actions],
+                }
+                for w in self.windows
+            ],
+            "documents": {
+                "objects": self.documents.objects,
+                "objects_under_way": self.documents.objects_under_way,
+                "settled": [_document(entry) for entry in self.documents.settled],
+                "under_way": [msgspec.to_builtins(entry) for entry in self.documents.under_way],
+            },
+            "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
+            "queues": [asdict(queue) for queue in self.queues],
+        }
 
 
-def show(
-    console: Console,
-    windows: Sequence[WindowAccount],
-    rejections: Sequence[Rejection],
-    queues: Sequence[Depth],
-) -> None:
+def show(console: Console, said: Said) -> None:
     """The account for a person."""
-    if not windows:
+    if not said.windows and not said.documents.objects:
         console.print("No event yet. Send one: make send EVENT=events/spot/interruption_warning.json")
-    for account in windows:
+    for account in said.windows:
         opened = iso(account.pointer.opened_at) if account.state == "open" else ""
         console.print(f"\n[bold]Window {account.window}[/]: {account.state} {opened}".rstrip())
         if account.decisions:
             console.print(episodes_table(account))
             console.print(actions_table(account.actions))
-    if rejections:
-        console.print(rejections_table(rejections))
+    if said.documents.objects:
+        console.print(documents_table(said.documents))
+    if said.rejections:
+        console.print(rejections_table(said.rejections))
     depths = table("queue", "waiting", "in flight", title="Queues")
-    for queue in queues:
+    for queue in said.queues:
         style = "red" if queue.visible and "DeadLetter" in queue.name else None
         depths.add_row(queue.name, str(queue.visible), str(queue.in_flight), style=style)
     console.print(depths)
+
+
+def documents_table(documents: DocumentsAccount) -> Table:
+    """One row an object: what became of it, why, how much of it is in the index, how soon."""
+    title = f"Documents: {documents.objects:,}, of which {documents.objects_under_way:,} are under way"
+    rows = table("object", "outcome", "why", "media type", "rows", "s after the event", title=title)
+    for entry in documents.settled:
+        rows.add_row(
+            _object(entry),
+            str(entry.outcome),
+            _why(entry),
+            escape(entry.media_type) or "-",
+            str(entry.rows),
+            f"{_seconds(entry):.1f}",
+            style="red" if entry.outcome in QUARANTINED else None,
+        )
+    for entry in documents.under_way:
+        rows.add_row(_object(entry), "under way" if entry.busy_until else "comes again", _why(entry))
+    return rows
+
+
+def _object(entry: Entry) -> str:
+    return escape(f"s3://{entry.bucket}/{entry.key}")
+
+
+def _why(entry: Entry) -> str:
+    return escape(": ".join(filter(None, (entry.reason, entry.detail)))) or "-"
+
+
+def _seconds(entry: Entry) -> float:
+    """From its event, whose time is in whole seconds, to its outcome."""
+    return max(entry.settled_at - entry.occurred_at, 0.0)
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    data: dict[str, Any] = msgspec.to_builtins(entry)
+    return data | {"seconds_after_event": _seconds(entry)}
 
 
 def episodes_table(account: WindowAccount) -> Table:
@@ -157,8 +217,8 @@ def _about(action: Action) -> str:
 
 
 def rejections_table(rejections: Sequence[Rejection]) -> Table:
-    """One row a rejected event: what is wrong, and where."""
-    rows = table("at", "code", "where", "what", title="Rejected today (bodies in the ledger)")
+    """One row a rejected event: whose it was to be, what is wrong, and where."""
+    rows = table("at", "domain", "code", "where", "what", title="Rejected today (bodies in the ledger)")
     for rejection in rejections:
-        rows.add_row(iso(rejection.at), rejection.code, rejection.where, rejection.what)
+        rows.add_row(iso(rejection.at), rejection.domain, rejection.code, rejection.where, rejection.what)
     return rows

@@ -12,7 +12,8 @@ from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_doc
 
 from local.estate.errors import AwsError
 from local.estate.requests import ROOT_OF_ACCOUNT
-from local.estate.resources import resources_of
+from local.estate.resources import objects_read_by, resources_of
+from local.estate.stored import OUT_OF_REACH
 from local.settings import ACCESS_KEY
 
 if TYPE_CHECKING:
@@ -84,6 +85,9 @@ class Authorization:
             decision = evaluate(_context(request, principal, resource), policies).decision
             if decision != "Allow":
                 raise denied(request, principal, resource.arn, explicitly=decision == "Deny")
+        for action, resource in objects_read_by(request):
+            if evaluate(_context(request, principal, resource, action), policies).decision != "Allow":
+                raise AwsError("InvalidS3ObjectException", OUT_OF_REACH)
         return request
 
     def _recall[T](self, key: tuple[str, str], ask: Callable[[], T]) -> T:
@@ -98,12 +102,14 @@ class Authorization:
         return answer
 
 
-def _context(request: AwsRequest, principal: Principal, resource: Resource) -> EvalContext:
+def _context(
+    request: AwsRequest, principal: Principal, resource: Resource, action: str | None = None
+) -> EvalContext:
     return EvalContext(
         principal_arn=principal.arn,
         principal_type="AssumedRole",
         principal_account=principal.account,
-        action=request.name,
+        action=action or request.name,
         resource_arn=resource.arn,
         region=request.region,
         # The evaluator looks keys up in lower case.

@@ -30,6 +30,10 @@ class Limit:
 # UpdateContainerInstancesState and of SSM's GetParameters. Auto Scaling, Elastic Load Balancing and the rest
 # of ECS and SSM are throttled too, by figures AWS doesn't publish: these are assumptions. Auto Scaling's
 # bucket is shared by all of its operations, describes included.
+#
+# Comprehend's, Rekognition's and Textract's are the default quotas of us-east-1, in calls a second ("Amazon
+# Comprehend endpoints and quotas" and so on, AWS General Reference); other Regions have less, of Textract as
+# little as 1. How far a burst may go beyond them isn't said: here by nothing.
 LIMITS: Mapping[str, Limit] = {
     "ec2:Describe": Limit(100, 20),
     "ec2:DescribeUnfiltered": Limit(50, 10),
@@ -41,6 +45,11 @@ LIMITS: Mapping[str, Limit] = {
     "ecs:UpdateContainerInstancesState": Limit(100, 40),
     "ssm": Limit(100, 20),
     "ssm:GetParameters": Limit(40, 40),
+    "comprehend:BatchDetectEntities": Limit(10, 10),
+    "comprehend:DetectDominantLanguage": Limit(20, 20),
+    "comprehend:DetectEntities": Limit(20, 20),
+    "rekognition:DetectLabels": Limit(50, 50),
+    "textract:DetectDocumentText": Limit(25, 25),
 }
 READING = ("Describe", "Get", "List", "Search")
 

@@ -99,6 +99,21 @@ def _target_groups(request: AwsRequest) -> AwsError | None:
     return AwsError("ValidationError", "You cannot describe more than '20' target groups at a time")
 
 
+def _text_bytes(most: int) -> Cap:
+    # Words: amazon-connect/amazon-connect-salesforce-lambda#20.
+    def check(request: AwsRequest) -> AwsError | None:
+        size = len(request.text("Text").encode())
+        if size <= most:
+            return None
+        return AwsError(
+            "TextSizeLimitExceededException",
+            f"Input text size exceeds limit. Max length of request text allowed is {most} bytes "
+            f"while in this request the text size is {size} bytes",
+        )
+
+    return check
+
+
 CAPS: dict[str, Cap] = {
     # Words: reproio/ecs_deploy#39.
     "autoscaling:DetachInstances": _list_cap(
@@ -141,4 +156,15 @@ CAPS: dict[str, Cap] = {
     "ec2:DescribeInstances": _describe_instances,
     "ssm:SendCommand": _send_command,
     "ssm:GetParameters": _ssm_list_cap("Names", 10),
+    # "Guidelines and quotas", Amazon Comprehend Developer Guide. Of a batch, each text that is too long is an
+    # error in the answer. Words: cloudyr/aws.comprehend#7.
+    "comprehend:BatchDetectEntities": _list_cap(
+        "TextList",
+        25,
+        "BatchSizeLimitExceededException",
+        "The number of documents in the request exceeds the limit of {most}. "
+        "Try your request again with fewer documents.",
+    ),
+    "comprehend:DetectDominantLanguage": _text_bytes(100 * 1024),
+    "comprehend:DetectEntities": _text_bytes(100 * 1024),
 }

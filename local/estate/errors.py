@@ -45,6 +45,8 @@ def throttled(service: str) -> AwsError:
             return AwsError("RequestLimitExceeded", "Request limit exceeded.", HTTPStatus.SERVICE_UNAVAILABLE)
         case "autoscaling" | "elasticloadbalancing":
             return AwsError("Throttling", "Rate exceeded")
+        case "rekognition" | "textract":
+            return AwsError("ProvisionedThroughputExceededException", "Provisioned rate exceeded")
         case _:
             return AwsError("ThrottlingException", "Rate exceeded")
 
@@ -55,7 +57,9 @@ def unavailable(service: str, status: int) -> AwsError:
     match service:
         case "ec2":
             code = "InternalError" if internal else "Unavailable"
-        case "ssm":
+        case "comprehend":
+            code = "InternalServerException" if internal else "ServiceUnavailable"
+        case "ssm" | "rekognition" | "textract":
             code = "InternalServerError" if internal else "ServiceUnavailable"
         case "ecs":
             code = "ServerException" if internal else "ServiceUnavailable"

@@ -31,7 +31,7 @@ CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d+/([^/\s]+)/([^/\s]+)/aws4_requ
 ROOT_OF_ACCOUNT = re.compile(r"\d{12}")
 # Classic and version 2 load balancers share a signing name; the API version tells them apart.
 CLASSIC_LOAD_BALANCING = "2012-06-01"
-MODELS = {"autoscaling", "ec2", "ecs", "ssm"}
+MODELS = {"autoscaling", "comprehend", "ec2", "ecs", "rekognition", "ssm", "textract"}
 
 
 @dataclass(frozen=True, slots=True)

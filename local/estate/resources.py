@@ -11,6 +11,8 @@ from moto.ec2.models import ec2_backends
 from moto.ecs.models import ecs_backends
 from moto.elbv2.models import elbv2_backends
 
+from local.estate.stored import s3_object
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -47,6 +49,13 @@ def resources_of(request: AwsRequest) -> list[Resource]:
     finder = FINDERS.get(request.service)
     found = [] if finder is None or _reads_all(request) else list(finder(request))
     return found or [Resource("*", request.service)]
+
+
+def objects_read_by(request: AwsRequest) -> Iterable[tuple[str, Resource]]:
+    """What Rekognition and Textract read in the caller's name: the action on S3, and on what."""
+    if request.service in {"rekognition", "textract"} and (given := s3_object(request.parameters)):
+        action = "s3:GetObjectVersion" if given.get("Version") else "s3:GetObject"
+        yield action, Resource(f"arn:aws:s3:::{given.get('Bucket')}/{given.get('Name')}", "s3")
 
 
 def _reads_all(request: AwsRequest) -> bool:

@@ -13,7 +13,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from local.estate.authorization import Authorization
 from local.estate.guard import Guard
 from local.estate.semantics import aws_semantics
-from local.estate.spine import SpineIdentity
+from local.estate.spine import SpineIdentity, SpineStorage
 from local.serving import QuietHandler, log_to_stderr, loopback_server, stop_on_signals
 from local.settings import HOST
 
@@ -55,8 +55,9 @@ def main() -> None:
     # EC2's errors are in no service model; moto remarks on each of them.
     warnings.filterwarnings("ignore", message=r"Exception\(.*does not match an error shape")
     authorization = Authorization(SpineIdentity(arguments.spine)) if arguments.spine else None
+    storage = SpineStorage(arguments.spine) if arguments.spine else None
     guard = Guard(moto_application(), authorization)
-    with aws_semantics(), estate_server(arguments.port, guard) as server:
+    with aws_semantics(storage=storage), estate_server(arguments.port, guard) as server:
         stop_on_signals(server)
         logger.info("the estate listens on http://%s:%s", HOST, server.port)
         server.serve_forever()
@@ -66,7 +67,8 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m local.estate",
-        description="The embedded AWS's estate: EC2, Auto Scaling, load balancing, ECS, SSM.",
+        description="The embedded AWS's estate: EC2, Auto Scaling, load balancing, ECS, SSM, Comprehend, "
+        "Rekognition, Textract.",
     )
     parser.add_argument("--port", type=int, default=4567, help="on the loopback (default: %(default)s)")
     parser.add_argument(
