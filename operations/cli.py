@@ -7,16 +7,26 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError
 
+from operations import (
+    backfill_command,
+    notifications_command,
+    routes_command,
+    search_command,
+    upload_command,
+)
 from operations.announcing import announce
 from operations.probing import probe
 from operations.removing import remove
 from operations.replay import DOMAINS, MOST, QUEUES, Request, replay
+from operations.routes_command import RoutesFileError
 from operations.showing import UNITS
-from operations.stacks import StackError
+from operations.stacks import Stack, StackError
+from operations.upload_command import FilesError
 from signalbox.aws.clients import client
 from signalbox.clock import from_iso
 from signalbox.errors import AccessDeniedError, SignalboxError
@@ -35,8 +45,9 @@ to. With --execute it is done:
           sent twice is dropped by the ledger.
   intake  messages that the intake could not take in five tries. SQS moves them all back by itself; this
           follows it.
-  sweep   runs of the sweeper that failed. There is nothing to replay, since the next minute's run does the
+  sweep   runs of Spot's sweeper that failed. There is nothing to replay, since the next minute's run does the
           same: they are thrown away, and the alarm ends.
+  compact the same of the runs that merge the files of the documents' index.
 
 Mend the cause first (docs/runbook.md). An event older than the stack's SpotMaximumEventAgeSeconds leads to no
 action any more: replaying it records it as stale."""
@@ -49,11 +60,42 @@ are there, its settings make sense, the ledger answers. Nothing is changed. Exit
 REMOVE = """\
 Deletes a preview stack, then what it leaves behind: its table, its queues, and its key, which AWS keeps for
 seven days. A stack without the tag stage=preview is left alone."""
+ROUTES = """\
+The routes say which objects are documents, and what is done with them. They are JSON in a parameter of
+Systems Manager; docs/documents.md has the form."""
+CHECK_ROUTES = """\
+Reads a file of routes, and shows for each an object that it gets. Overlaps are fine: the first route that
+matches an object has it. One whose objects are all taken by earlier ones is a mistake: exits with 1. Needs no
+AWS."""
+SHOW_ROUTES = "Shows the routes that the stack goes by, as check does."
+PUT_ROUTES = """\
+Checks a file of routes and shows what differs from those that the stack goes by. With --yes the stack goes by
+the file, within a minute. Objects that are there are not looked at again by that: backfill does it."""
+NOTIFICATIONS = """\
+Shows for each bucket whether it sends its events to EventBridge, what else it notifies, and what it lacks for
+its objects to be indexed; enable turns EventBridge on, disable turns it off again where enable turned it on.
+
+Nothing is changed without --yes. What a bucket notifies besides stays as it is: the configuration is read,
+merged, written and read again. With --prefix, run it again when buckets were added. Exits with 1 where a
+bucket is not as it was asked for; the others are done all the same."""
+BACKFILL = """\
+Has the stack take in what is in a bucket already: counts it, and with --yes sends an event for each object to
+the intake queue. It is also the way to do again what failed or lies in quarantine, and to rebuild the index.
+It may be repeated and interrupted: what the index has of an object is replaced.
+
+Objects that were deleted while nobody listened it can't see."""
 PERMISSIONS = """\
 A replay needs cloudformation:DescribeStacks and DescribeStackResource; sqs:GetQueueAttributes,
 ReceiveMessage, DeleteMessage and ChangeMessageVisibility on the dead-letter queues, sqs:SendMessage on the
 intake queue; for the intake's, sqs:StartMessageMoveTask, ListMessageMoveTasks and CancelMessageMoveTask.
-Announcing needs cloudwatch:PutMetricData."""
+Announcing needs cloudwatch:PutMetricData.
+Routes need cloudformation:DescribeStacks, ssm:GetParameter and, to be put, ssm:PutParameter. Notifications
+need s3:GetBucketNotification and PutBucketNotification on each bucket, s3:ListAllMyBuckets for --prefix,
+s3:ListBucket to learn a bucket's Region, dynamodb:BatchGetItem and PutItem on the ledger's table. A backfill
+needs s3:ListBucket, and sqs:SendMessage on the intake queue. A search needs athena:StartQueryExecution,
+GetQueryExecution, GetQueryResults and StopQueryExecution on the workgroup, glue:GetDatabase, GetTable and
+GetPartitions, s3:GetObject, PutObject, ListBucket and GetBucketLocation on the work bucket. For table, queue
+and bucket also kms:Decrypt and kms:GenerateDataKey of the stack's key."""
 
 
 class UsageError(ValueError):
@@ -73,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, _place(options)))
-    except (UsageError, StackError) as error:
+    except (UsageError, StackError, RoutesFileError, FilesError) as error:
         print(error, file=sys.stderr)
         return 2
     except (SignalboxError, BotoCoreError) as error:
@@ -82,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(PERMISSIONS, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"{options.command}: interrupted; what was not replayed is where it was", file=sys.stderr)
+        print(f"{options.command}: interrupted; what was not done is as it was", file=sys.stderr)
         return 130
 
 
@@ -109,13 +151,71 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_probe)
     command = _command(commands, "remove", "delete a preview stack and all it leaves behind", REMOVE)
     command.set_defaults(run=_remove)
+    _documents(commands)
     return parser
 
 
-def _command(commands: Any, name: str, purpose: str, description: str) -> argparse.ArgumentParser:
+def _documents(commands: Any) -> None:
+    """The commands of the Documents domain."""
+    routes = _bare_command(commands, "routes", "which objects are indexed, and how", ROUTES)
+    actions = routes.add_subparsers(dest="action", required=True, metavar="ACTION")
+    command = _bare_command(actions, "check", "check a file of routes", CHECK_ROUTES)
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.set_defaults(run=_check_routes, stack="", local=False)
+    command = _command(actions, "show", "show those that hold", SHOW_ROUTES)
+    command.set_defaults(run=_show_routes)
+    command = _command(actions, "put", "have the stack go by a file of routes", PUT_ROUTES)
+    command.add_argument("file", type=Path, metavar="FILE")
+    _add_yes(command)
+    command.set_defaults(run=_put_routes)
+
+    command = _command(commands, "notifications", "turn EventBridge on for existing buckets", NOTIFICATIONS)
+    command.add_argument("action", choices=["show", "enable", "disable"])
+    command.add_argument("buckets", nargs="*", metavar="BUCKET")
+    command.add_argument("--prefix", default="", help="also all whose name begins so, in the stack's Region")
+    command.add_argument("--force", action="store_true", help="disable also what this did not enable")
+    _add_yes(command)
+    command.set_defaults(run=_notifications)
+
+    command = _command(commands, "backfill", "have the stack take in what a bucket holds", BACKFILL)
+    command.add_argument("place", type=_s3_url, metavar="s3://BUCKET/PREFIX", help="all keys that begin so")
+    command.add_argument(
+        "--since",
+        type=_since,
+        default=0.0,
+        metavar="TIME",
+        help="only objects written since: 2h, 3d, or a time",
+    )
+    command.add_argument("--limit", type=_positive, metavar="N", help="no more than N objects (default: all)")
+    command.add_argument("--after", default="", metavar="KEY", help="only keys behind this one: to go on")
+    command.add_argument(
+        "--rate", type=_positive, default=0, metavar="N", help="no more than N a second (default: no limit)"
+    )
+    _add_yes(command)
+    command.set_defaults(run=_backfill)
+
+    command = _command(commands, "search", "find documents by what they say", search_command.SEARCH)
+    search_command.add_arguments(command)
+    command.set_defaults(run=_search)
+
+    command = _bare_command(commands, "upload", "upload files as documents", upload_command.UPLOAD)
+    upload_command.add_arguments(command)
+    command.set_defaults(run=_upload)
+
+
+def _add_yes(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--yes", action="store_true", help="do it; without this nothing is changed")
+
+
+def _bare_command(commands: Any, name: str, purpose: str, description: str) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=purpose, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    return command
+
+
+def _command(commands: Any, name: str, purpose: str, description: str) -> argparse.ArgumentParser:
+    command = _bare_command(commands, name, purpose, description)
     where = command.add_mutually_exclusive_group(required=True)
     where.add_argument("--stack", metavar="NAME", help="with the credentials and Region of your shell")
     where.add_argument("--local", action="store_true", help="the embedded AWS that `make up` left running")
@@ -124,7 +224,7 @@ def _command(commands: Any, name: str, purpose: str, description: str) -> argpar
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of messages: write 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number: write 1 or more")
     return int(text)
 
 
@@ -137,6 +237,13 @@ def _since(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time: write 2h, 30m, 3d or 2026-01-31T12:00:00Z"
         ) from error
+
+
+def _s3_url(text: str) -> tuple[str, str]:
+    """Bucket and prefix."""
+    if match := re.fullmatch(r"s3://([a-z0-9.-]{3,63})(?:/(.*))?", text, re.DOTALL):
+        return match[1], match[2] or ""
+    raise argparse.ArgumentTypeError(f"{text!r} is no place: write s3://BUCKET or s3://BUCKET/PREFIX")
 
 
 def _place(options: argparse.Namespace) -> Place:
@@ -170,7 +277,7 @@ def _remove(_: argparse.Namespace, place: Place) -> int:
 
 def _replay(options: argparse.Namespace, place: Place) -> int:
     if options.queue not in DOMAINS[options.domain]:
-        there = " and ".join(DOMAINS[options.domain])
+        there = ", ".join(DOMAINS[options.domain])
         raise UsageError(f"The domain {options.domain} has the queues {there} only.")
     if options.queue == "intake" and options.limit:
         raise UsageError("SQS moves a queue as a whole: leave --limit out with --queue intake.")
@@ -184,3 +291,65 @@ def _replay(options: argparse.Namespace, place: Place) -> int:
         since=options.since or 0.0,
     )
     return replay(request, place.stack, place.clients("cloudformation"), place.clients("sqs"))
+
+
+def _stack(place: Place) -> Stack:
+    return Stack.find(place.clients("cloudformation"), place.stack)
+
+
+def _search(options: argparse.Namespace, place: Place) -> int:
+    query = search_command.query_of(options)
+    if search_command.is_empty(query):
+        raise UsageError("What shall be found? Give words, or a filter: see --help.")
+    return search_command.search(query, _stack(place), place.clients, as_json=options.json)
+
+
+def _check_routes(options: argparse.Namespace, _: Place) -> int:
+    return routes_command.check(options.file)
+
+
+def _show_routes(_: argparse.Namespace, place: Place) -> int:
+    return routes_command.show(_stack(place), place.clients("ssm"))
+
+
+def _put_routes(options: argparse.Namespace, place: Place) -> int:
+    return routes_command.put(options.file, _stack(place), place.clients("ssm"), execute=options.yes)
+
+
+def _notifications(options: argparse.Namespace, place: Place) -> int:
+    if not options.buckets and not options.prefix:
+        raise UsageError("Say which buckets: their names, or how their names begin with --prefix.")
+    if options.force and options.action != "disable":
+        raise UsageError("--force is only for disable.")
+    request = notifications_command.Request(
+        action=options.action,
+        buckets=options.buckets,
+        prefix=options.prefix,
+        execute=options.yes,
+        force=options.force,
+    )
+    return notifications_command.notifications(request, _stack(place), place.clients)
+
+
+def _backfill(options: argparse.Namespace, place: Place) -> int:
+    bucket, prefix = options.place
+    request = backfill_command.Request(
+        bucket=bucket,
+        prefix=prefix,
+        after=options.after,
+        since=options.since,
+        most=options.limit or sys.maxsize,
+        rate=options.rate,
+        execute=options.yes,
+    )
+    return backfill_command.backfill(request, _stack(place), place.clients)
+
+
+def _upload(options: argparse.Namespace, place: Place) -> int:
+    if options.url:
+        target = upload_command.at(options.url)
+    elif options.local:
+        target = upload_command.local(_stack(place), place.clients("cloudformation").meta.endpoint_url)
+    else:
+        target = upload_command.deployed(_stack(place))
+    return upload_command.run(options.files, target, options.jobs, options.part_size, resume=options.resume)

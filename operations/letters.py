@@ -99,11 +99,11 @@ def _object(detail: dict[str, Any]) -> str:
     return f"s3://{bucket.get('name', '')}/{found.get('key', '')}"
 
 
-def judge_sweep(letter: Letter) -> Finding:
-    """What failed about one run of a sweeper, as Lambda's failure destination or EventBridge left it.
+def judge_run(letter: Letter) -> Finding:
+    """What failed about one run by the clock, as Lambda's failure destination or EventBridge left it.
 
-    There is nothing to replay: the next minute's run does the same. Source: "Capturing records of Lambda
-    asynchronous invocations", AWS Lambda Developer Guide.
+    There is nothing to replay: the next run does the same. Source: "Capturing records of Lambda asynchronous
+    invocations", AWS Lambda Developer Guide.
     """
     try:
         record = msgspec.json.decode(letter.body, type=_FailedRun)

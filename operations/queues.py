@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from operations.letters import Letter, rule_name
 from operations.redriving import Task
@@ -19,6 +19,17 @@ HIDDEN_SECONDS = 300
 WAIT_SECONDS = 2
 """A wait of more than zero has SQS ask all of its servers, so that an empty answer means an empty queue."""
 BATCH_ENTRIES = 10
+
+
+class Sendable(Protocol):
+    """What can be put into a queue."""
+
+    @property
+    def id(self) -> str:
+        """By it the sender learns that this one was taken."""
+
+    @property
+    def body(self) -> str: ...
 
 
 class Queue:
@@ -73,8 +84,8 @@ class Queue:
                 ],
             )
 
-    def send(self, letters: Sequence[Letter]) -> set[str]:
-        """Puts the letters' bodies into this queue; answers the ids of the letters that SQS confirmed."""
+    def send(self, letters: Sequence[Sendable]) -> set[str]:
+        """Puts the bodies into this queue, ten at the most; answers the ids of those that SQS confirmed."""
         answer = call(
             self._sqs.send_message_batch,
             QueueUrl=self._url,

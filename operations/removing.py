@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 TAG = ("stage", "preview")
+BUCKET = "AWS::S3::Bucket"
 KEY_DAYS = 7
 """How long AWS keeps a key that is to go, at least."""
 PATIENCE = {"Delay": 10, "MaxAttempts": 180}
 
 
 def remove(clients: Callable[[str], Any], stack: str) -> None:
-    """Deletes the stack, then its tables, queues and keys, which the template retains for stacks that matter.
+    """Deletes the stack, then its tables, queues, buckets and keys: the template retains them for stacks that
+    matter. What is in the buckets goes with them.
 
     Raises:
         StackError: it is no preview.
@@ -53,6 +55,8 @@ def _retained(cloudformation: Any, stack: str) -> Iterator[tuple[str, str]]:
 def _delete(clients: Callable[[str], Any], kind: str, name: str) -> None:
     service, operation, argument, more = DELETIONS[kind]
     try:
+        if kind == BUCKET:
+            _empty(clients(service), name)
         call(getattr(clients(service), operation), **{argument: name}, **more)
     except NotFoundError:
         return  # it went with the stack
@@ -62,8 +66,23 @@ def _delete(clients: Callable[[str], Any], kind: str, name: str) -> None:
         print(f"{name} deleted")
 
 
+def _empty(s3: Any, bucket: str) -> None:
+    """Of every version: only an empty bucket can be deleted."""
+    given: dict[str, Any] = {"Bucket": bucket}
+    while True:
+        page = call(s3.list_object_versions, **given)
+        listed = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
+        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in listed]
+        if objects:
+            call(s3.delete_objects, Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+        if not page["IsTruncated"]:
+            return
+        given |= {"KeyMarker": page["NextKeyMarker"], "VersionIdMarker": page["NextVersionIdMarker"]}
+
+
 DELETIONS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "AWS::DynamoDB::Table": ("dynamodb", "delete_table", "TableName", {}),
     "AWS::SQS::Queue": ("sqs", "delete_queue", "QueueUrl", {}),
+    BUCKET: ("s3", "delete_bucket", "Bucket", {}),
     "AWS::KMS::Key": ("kms", "schedule_key_deletion", "KeyId", {"PendingWindowInDays": KEY_DAYS}),
 }

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from local.display import terminal
-from operations.letters import Terms, judge, judge_sweep
+from operations.letters import Terms, judge, judge_run
 from operations.queues import MoveTasks, Queue
 from operations.redriving import redrive
 from operations.replaying import go_through
@@ -33,10 +33,13 @@ QUEUES = {
     "rule": "RuleDeadLetterQueue",
     "intake": "IntakeDeadLetterQueue",
     "sweep": "SweepDeadLetterQueue",
+    "compact": "CompactDeadLetterQueue",
 }
 """Each dead-letter queue's name in the template, without the domain's."""
-DOMAINS = {"spot": ("rule", "intake", "sweep"), "documents": ("rule", "intake")}
+DOMAINS = {"spot": ("rule", "intake", "sweep"), "documents": ("rule", "intake", "compact")}
 """Which of them a domain has."""
+RUNS = {"sweep", "compact"}
+"""Those of runs by the clock: the next run does what a failed one left undone."""
 AGES = {"spot": "SpotMaximumEventAgeSeconds"}
 """The parameter that says how old an event may be; where there is none, none is too old to act on."""
 MOST = 1_000
@@ -84,8 +87,8 @@ def replay(request: Request, stack_name: str, cloudformation: CloudFormationClie
 
 
 def _judge(request: Request, stack: Stack) -> Callable[[Letter], Finding]:
-    if request.queue == "sweep":
-        return judge_sweep
+    if request.queue in RUNS:
+        return judge_run
     oldest = stack.seconds(AGES[request.domain]) if request.domain in AGES else math.inf
     return partial(judge, terms=Terms(time.time(), oldest, request.since))
 
@@ -142,7 +145,7 @@ def _ending(request: Request, outcome: Outcome) -> list[str]:
     if not outcome.seen:
         return []
     if request.execute:
-        return done(outcome, "thrown away" if request.queue == "sweep" else "replayed")
+        return done(outcome, "thrown away" if request.queue in RUNS else "replayed")
     lines = ["Nothing was changed. To do it, say the same again with --execute."]
     if request.queue == "intake":
         lines.append("Why the intake could not take them stands in its log: messages returned to the queue.")

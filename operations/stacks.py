@@ -25,6 +25,7 @@ class Stack:
     cloudformation: CloudFormationClient
     name: str
     parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
 
     @classmethod
     def find(cls, cloudformation: CloudFormationClient, name: str) -> Self:
@@ -41,7 +42,8 @@ class Stack:
                 "Check --stack, AWS_REGION and AWS_PROFILE."
             ) from error
         given = {p["ParameterKey"]: p.get("ParameterValue", "") for p in found.get("Parameters", [])}
-        return cls(cloudformation, name, given)
+        said = {o["OutputKey"]: o.get("OutputValue", "") for o in found.get("Outputs", [])}
+        return cls(cloudformation, name, given, said)
 
     @property
     def region(self) -> str:
@@ -71,3 +73,11 @@ class Stack:
             raise StackError(
                 f"Stack {self.name} has no parameter {parameter}: is it Signalbox's, and of this version?"
             ) from error
+
+    def output(self, name: str) -> str:
+        """Raises StackError where the stack says no such thing."""
+        if name not in self.outputs:
+            raise StackError(
+                f"Stack {self.name} has no output {name}: is it Signalbox's, and of this version?"
+            )
+        return self.outputs[name]
