@@ -1,4 +1,5 @@
-"""What planning costs (`plan`), what cold starts take (`start`), and storms of warnings (`storm`).
+"""What planning costs (`plan`), what cold starts (`start`), uploads (`upload`), conversions (`convert`) and
+objects on their way into the index (`index`) take, and storms (`storm`).
 
 Nothing leaves this machine. The figures are printed, and written to .local/bench.json with a name each;
 docs/benchmarks.md and docs/cold-start.md say how to read them.
@@ -16,7 +17,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from bench import parsing, plan, report, start, start_report
+from bench import converting, indexing, parsing, plan, report, start, start_report, uploading
 from bench.shape import BUCKETS, QUICK_BUCKETS, QUICK_SIZES, SIZES, Bucket, parse_size
 from bench.storm import LEAD_SECONDS, WORKERS, Settings, grid, storms
 from local.deployment import DeploymentError
@@ -61,9 +62,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("plan", "start", "storm", "all"),
+        choices=("plan", "start", "storm", "upload", "convert", "index", "all"),
         default="all",
-        help="plan (seconds), start (some five minutes), storm (a quarter of an hour), or all, the default",
+        help="plan (seconds), upload (under a minute), convert, index, start (minutes each), storm (a quarter"
+        " of an hour), or all, the default",
     )
     parser.add_argument(
         "--quick", action="store_true", help="100 and 1,000 warnings, one bucket: about 4 minutes"
@@ -136,6 +138,9 @@ def _measure(options: argparse.Namespace) -> None:
                 step(f"Planning a window of {size:,}")
                 planned.append(plan.measure(size))
                 costs.append(parsing.measure_apart(size))
+        uploads = _uploads(options, step)
+        sandboxed, libraries = _conversions(options, step)
+        indexed = _indexing(options, step)
         if options.what in {"storm", "all"}:
             runs = grid(sizes, buckets, full=options.full)
             storms(LocalSettings.from_env().state / "bench", runs, settings, step, done)
@@ -145,9 +150,30 @@ def _measure(options: argparse.Namespace) -> None:
         _show_starts(starts)
         found["results"] |= dict(start_report.results(starts))
         found["starts"] = starts
+    _show_uploads(uploads)
+    found["results"] |= dict(uploading.results(uploads))
+    _show_conversions(sandboxed, libraries)
+    found["results"] |= dict(converting.results(sandboxed, libraries))
+    _show_indexing(indexed)
+    found["results"] |= dict(indexing.results(indexed))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     console.print(f"Named results: {options.output}", soft_wrap=True)
+
+
+def _uploads(options: argparse.Namespace, step: Steps) -> list[uploading.Timed]:
+    return uploading.measure(step) if options.what in {"upload", "all"} else []
+
+
+def _conversions(
+    options: argparse.Namespace, step: Steps
+) -> tuple[list[converting.Sandboxed], list[converting.Read]]:
+    return converting.measure(step) if options.what in {"convert", "all"} else ([], [])
+
+
+def _indexing(options: argparse.Namespace, step: Steps) -> list[indexing.Indexed]:
+    state = LocalSettings.from_env().state / "bench"
+    return indexing.measure(step, state) if options.what in {"index", "all"} else []
 
 
 def _line(outcome: Outcome) -> str:
@@ -173,6 +199,24 @@ def _show(
         console.print(report.operations_table(outcomes))
         console.print(report.growth_table(outcomes))
         console.print(report.conditions(settings))
+
+
+def _show_indexing(indexed: Sequence[indexing.Indexed]) -> None:
+    if indexed:
+        terminal().print(indexing.indexing_table(indexed))
+
+
+def _show_uploads(uploads: Sequence[uploading.Timed]) -> None:
+    if uploads:
+        terminal().print(uploading.upload_table(uploads))
+
+
+def _show_conversions(
+    sandboxed: Sequence[converting.Sandboxed], libraries: Sequence[converting.Read]
+) -> None:
+    if sandboxed:
+        terminal().print(converting.sandbox_table(sandboxed))
+        terminal().print(converting.library_table(libraries))
 
 
 def _show_starts(starts: Sequence[start.Start]) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ships no types
 
-from bench.functions import RUNTIME, Function, functions_of, link, locked
+from bench.functions import LAYERS_OF_SOME, RUNTIME, Function, functions_of, link, locked
 from local.settings import ROOT
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ def measure() -> dict[str, Load]:
         layers = {
             "DependenciesLayer": dependencies,
             "SignalboxLayer": [ROOT / "layers" / "signalbox"],
-            "KubernetesLayer": [link(locked("kubernetes"), folder / "kubernetes")],
+            **{layer: [link(locked(name), folder / name)] for layer, name in LAYERS_OF_SOME.items()},
         }
         runtime = link(RUNTIME, folder / "runtime")
         return {

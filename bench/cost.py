@@ -11,17 +11,21 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import accumulate, chain, repeat, takewhile
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ships no types
 
+from bench.document_cost import documents_table, searches_table, unit_prices
 from bench.metering import VERIFY, Counted, measure
 from bench.prices import DATED, MONTHLY, PRICES, READ_UNIT, REGION, Usage, dollars
 from local.exits import exit_code
 from local.progress import Steps
 from local.settings import ROOT, LocalSettings
-from signalbox.spot.telemetry import METRICS
+from signalbox.documents import telemetry as documents
+from signalbox.documents.models import QUARANTINED
+from signalbox.spot import telemetry as spot
 from signalbox.spot.verification import GRACE_SECONDS, LONGEST_SECONDS, PAUSES_SECONDS
 from signalbox.spot.window import BRANCHES
 
@@ -50,6 +54,7 @@ TAKE_PART_ALWAYS = frozenset(
 """Functions that every window needs. Where no other was called, nothing was done and one look is enough."""
 LOOK_TRANSITIONS = 3
 MONTH_MINUTES = 30 * 24 * 60
+COMPACTIONS = 30 * 24
 POLLERS = 5
 POLL_SECONDS = 20
 """Lambda's pollers of an idle queue, with long polling ("Scaling", Lambda with Amazon SQS)."""
@@ -75,6 +80,7 @@ class Stack:
     composites: int
     dashboards: int
     keys: int
+    pollings: int
 
 
 def stack() -> Stack:
@@ -94,6 +100,11 @@ def stack() -> Stack:
         composites=len(of.get("AWS::CloudWatch::CompositeAlarm", ())),
         dashboards=len(of["AWS::CloudWatch::Dashboard"]),
         keys=len(of["AWS::KMS::Key"]),
+        pollings=sum(
+            event["Type"] == "SQS"
+            for function in of["AWS::Serverless::Function"]
+            for event in function.get("Events", {}).values()
+        ),
     )
 
 
@@ -169,7 +180,11 @@ def month_table(found: Stack) -> str:
         PRICES["Lambda requests"]
         + BILLED_SECONDS * found.memory_mb["spot_sweep_windows"] / 1_024 * PRICES["Lambda GB-seconds"]
     )
-    polls = POLLERS * MONTH_MINUTES * 60 / POLL_SECONDS
+    polls = found.pollings * POLLERS * MONTH_MINUTES * 60 / POLL_SECONDS
+    compactions = COMPACTIONS * (
+        PRICES["Lambda requests"]
+        + BILLED_SECONDS * found.memory_mb["documents_compact_index"] / 1_024 * PRICES["Lambda GB-seconds"]
+    )
     lines = {
         f"{found.alarms} alarms on {found.alarm_metrics} metrics": found.alarm_metrics
         * MONTHLY["alarm metric"],
@@ -180,7 +195,8 @@ def month_table(found: Stack) -> str:
         f"the sweeper: {MONTH_MINUTES:,} runs of a second": sweeps,
         f"… its reads, {SWEEP_READS} units in an idle one": MONTH_MINUTES * SWEEP_READS * READ_UNIT,
         "… its traces, if each is recorded": MONTH_MINUTES * PRICES["X-Ray traces"],
-        f"polling the idle intake queue: {polls:,.0f} requests": polls * PRICES["SQS requests"],
+        f"the documents' compaction: {COMPACTIONS:,} runs of a second": compactions,
+        f"polling {found.pollings} idle intake queues: {polls:,.0f} requests": polls * PRICES["SQS requests"],
     }
     rows = ["| a month | $ |", "|---|---|", *(f"| {what} | {amount:.2f} |" for what, amount in lines.items())]
     most = _custom_metrics() * MONTHLY["custom metric"]
@@ -193,8 +209,10 @@ def month_table(found: Stack) -> str:
 
 def _custom_metrics() -> int:
     """Every combination of dimensions is one."""
-    kinds = sum(map(len, BRANCHES.values())) + 1
-    return sum(kinds if "Kind" in metric.dimensions else 1 for metric in METRICS)
+    values = {"Domain": 1, "Kind": sum(map(len, BRANCHES.values())) + 1, "Outcome": len(QUARANTINED)}
+    return sum(
+        prod(values[name] for name in metric.dimensions) for metric in (*spot.METRICS, *documents.METRICS)
+    )
 
 
 def _money(amount: float) -> str:
@@ -212,6 +230,9 @@ def tables(counts: Counts) -> dict[str, str]:
     return {
         "events": events_table(counts, found.memory_mb),
         "parts": parts_table(counts, found.memory_mb, (alone, storm)),
+        "documents": documents_table(found.memory_mb),
+        "prices": unit_prices(),
+        "searches": searches_table(),
         "month": month_table(found),
     }
 

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 RUNTIME = ("boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3")
 """What the managed runtime brings, as distributions."""
+LAYERS_OF_SOME = {
+    "DocumentsLayer": "documents",
+    "KubernetesLayer": "kubernetes",
+    "OpenSearchLayer": "opensearch",
+}
+"""Layers that not every function has, and their folders."""
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
 
 
@@ -119,6 +125,9 @@ def _variables(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(node: object, values: Mapping[str, str]) -> str:
+    """What a condition is for is left out by default: the last of its values."""
+    if isinstance(node, dict) and "Fn::If" in node:
+        return _value(node["Fn::If"][2], values)
     try:
         return resolve(node, values)
     except TemplateError:

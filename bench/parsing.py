@@ -8,7 +8,6 @@ a JSON object.
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ import boto3
 import msgspec
 
 from bench.canned import CannedEstate
+from bench.memory import peak_bytes
 from bench.plan import NOTICED_AT, instance_ids, notice
 from bench.shape import GROUPS
 from signalbox.ledger.memory import MemoryLedger
@@ -126,19 +126,6 @@ def gathered(instances: list[str]) -> tuple[MemoryLedger, Window]:
     for part in batched(instances, INTAKE_BATCH, strict=False):
         ledger.append(window, Segment.of([msgspec.to_builtins(notice(instance)) for instance in part]))
     return ledger, window
-
-
-def peak_bytes() -> int:
-    """The most memory this process has had at once.
-
-    From /proc where there is one: getrusage also counts the parent's memory until the exec.
-    """
-    try:
-        status = Path("/proc/self/status").read_text()
-    except FileNotFoundError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
-    (peak,) = (line for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(peak.split()[1]) * 1024
 
 
 if __name__ == "__main__":

@@ -23,6 +23,18 @@ PRICES = {
     "X-Ray traces": 5 / MILLION,  # recorded
 }
 """Of what is used: for one."""
+DOCUMENT_PRICES = {
+    "Step Functions Express requests": 1 / MILLION,
+    "Step Functions Express GB-seconds": 0.00001667,  # in chunks of 64 MB; the first 1,000 GB-hours
+    "S3 writes": 5 / MILLION,  # PUT, COPY, LIST
+    "S3 reads": 0.40 / MILLION,
+    "Comprehend units": 0.0001,  # of 100 characters, at least 3 a text; the first 10 million
+    "Rekognition images": 0.001,  # the first million a month
+    "Textract pages": 0.0015,  # the first million a month; text alone
+}
+"""Of what a document uses beside that: for one."""
+ATHENA_TB = 5.0
+"""For each TB that a query reads, 10 MB at least."""
 READ_UNIT = 0.125 / MILLION
 X86_GB_SECOND = 0.0000166667
 MONTHLY = {

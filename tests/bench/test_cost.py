@@ -68,19 +68,22 @@ def test_looks_come_at_growing_pauses(seconds: float, looks: int) -> None:
 
 
 def test_the_month_is_of_what_stands() -> None:
-    found = month_table(Stack({"spot_sweep_windows": 256}, 20, 30, 2, 1, 1))
+    memory = {"spot_sweep_windows": 256, "documents_compact_index": 1_024}
+    found = month_table(Stack(memory, 20, 30, 2, 1, 1, 2))
     assert "| 20 alarms on 30 metrics | 3.00 |" in found
     assert "| 2 composite alarms | 1.00 |" in found
     assert "| 1 KMS key | 1.00 |" in found
     sweeps = 43_200 * (PRICES["Lambda requests"] + 0.25 * PRICES["Lambda GB-seconds"])
     assert f"43,200 runs of a second | {sweeps:.2f} |" in found
+    assert "polling 2 idle intake queues: 1,296,000 requests | 0.52 |" in found
 
 
 def test_the_stack_is_the_templates() -> None:
     found = stack()
     assert found.memory_mb["spot_plan_window"] == 1024
     assert found.alarm_metrics > found.alarms >= 18
-    assert found.dashboards == 2
+    assert found.dashboards == 3
+    assert found.pollings == 2
     assert found.keys == 1
 
 

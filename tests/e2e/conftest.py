@@ -8,6 +8,7 @@ from local import fleet
 from local.deployment import deploy
 from local.embedded import EmbeddedAws
 from local.inbox import Inbox
+from tests.e2e.documents import declare_routes
 from tests.e2e.stack import Scene, Stack
 
 
@@ -16,7 +17,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with EmbeddedAws.start(tmp_path_factory.mktemp("e2e"), enforce_iam=True) as aws:
         outputs = deploy(aws).outputs
         made = fleet.create(aws)
-        yield Stack(aws, outputs, made, Inbox.open(aws, outputs))
+        stack = Stack(aws, outputs, made, Inbox.open(aws, outputs))
+        declare_routes(stack)
+        yield stack
 
 
 @pytest.fixture

@@ -30,7 +30,9 @@ from signalbox.spot.events import parse_event
 from signalbox.spot.late_look import LATE_LOOK, Look
 from signalbox.spot.notices import Severity
 from signalbox.spot.planning import Decision
+from tests.e2e.document_rehearsals import DOCUMENT_REHEARSALS
 from tests.e2e.stack import KEY, Event, Group, Scene, Stack, wait_until, warning
+from tests.e2e.upload_rehearsal import manage_uploads
 
 SCHEDULED = ROOT / "events" / "spot" / "health_scheduled_change.json"
 PLAN = "rehearsal"
@@ -139,22 +141,27 @@ class Stage:
             function_id, {"window": msgspec.to_builtins(window), "plan": PLAN, "execution": PLAN}
         )
 
-    def take_from_queue(self) -> str:
-        """What Lambda says of a message that it is to take from the intake queue, of no interest itself."""
+    def take_from_queue(self, domain: str, body: str) -> str:
+        """What Lambda says of a message that it is to take from a domain's intake queue."""
+        queue = f"{domain}IntakeQueue"
         [mapping] = self.stack.aws.client("lambda").list_event_source_mappings(
-            FunctionName=self.stack.physical("SpotAdmitEventsFunction")
+            FunctionName=self.stack.physical(f"{domain}AdmitEventsFunction")
         )["EventSourceMappings"]
 
         def said() -> str:
             found = self.stack.aws.client("lambda").get_event_source_mapping(UUID=mapping["UUID"])
             result: str = found["LastProcessingResult"]
-            depth = self.stack.depth("SpotIntakeQueue")
+            depth = self.stack.depth(queue)
             taken = not depth.visible + depth.in_flight
             return result if taken or result.startswith("PROBLEM") else ""
 
-        with self.stack.visibility_timeout("SpotIntakeQueue", 1):
-            self.scene.put_on_queue(json.dumps(warning(NOBODY) | {"account": "000000000000"}))
-            return wait_until(said, "Lambda has taken the message, or says why not")
+        with self.stack.visibility_timeout(queue, 1):
+            sqs, url = self.stack.aws.client("sqs"), self.stack.outputs[f"{queue}Url"]
+            sqs.purge_queue(QueueUrl=url)  # one that could not be deleted stays hidden for minutes
+            sqs.send_message(QueueUrl=url, MessageBody=body)
+            return wait_until(
+                said, "Lambda has taken the message, or says why not", self.stack.account.queues
+            )
 
     def invoke(self, function_id: str, event: Mapping[str, Any]) -> str:
         """The function's answer and what it logged."""
@@ -285,10 +292,17 @@ def admit(stage: Stage) -> str:
     change["detail"]["statusCode"] = "closed"
     bodies = [json.dumps(event) for event in (warning(f"i-{next(stage.numbers):017x}"), change)]
     records = [
-        {"messageId": str(number), "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
+        {
+            "messageId": str(number),
+            "receiptHandle": str(number),
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
         for number, body in enumerate(bodies)
     ]
-    return stage.invoke("SpotAdmitEventsFunction", {"Records": records}) + stage.take_from_queue()
+    of_no_interest = json.dumps(warning(NOBODY) | {"account": "000000000000"})
+    said = stage.invoke("SpotAdmitEventsFunction", {"Records": records})
+    return said + stage.take_from_queue("Spot", of_no_interest)
 
 
 def sweep(stage: Stage) -> str:
@@ -330,6 +344,8 @@ def envelope(event: Event) -> Envelope:
 
 
 REHEARSALS: Mapping[str, Callable[[Stage], str]] = {
+    **DOCUMENT_REHEARSALS,
+    "DocumentsManageUploadsFunctionRole": manage_uploads,
     "SpotAdmitEventsFunctionRole": admit,
     "SpotCompleteHooksFunctionRole": complete_hooks,
     "SpotDeregisterTargetsFunctionRole": deregister,

@@ -38,11 +38,17 @@ ALIAS = "live"
 type Event = dict[str, Any]
 
 
-def wait_until[T](found: Callable[[], T], what: str, seen: Callable[[], object] = lambda: "") -> T:
+def wait_until[T](
+    found: Callable[[], T],
+    what: str,
+    seen: Callable[[], object] = lambda: "",
+    *,
+    patience: float = PATIENCE_SECONDS,
+) -> T:
     """What `found` answers as soon as that is true; fails, telling what was `seen`, if it never is."""
-    give_up_at = time.monotonic() + PATIENCE_SECONDS
+    give_up_at = time.monotonic() + patience
     while not (answer := found()):
-        assert time.monotonic() < give_up_at, f"not within {PATIENCE_SECONDS:.0f} s: {what}. {seen()}"
+        assert time.monotonic() < give_up_at, f"not within {patience:.0f} s: {what}. {seen()}"
         time.sleep(POLL_SECONDS)
     return answer
 

@@ -85,8 +85,9 @@ def tags(group: Node) -> dict[str, Any]:
     return {tag["Key"]: (tag["Value"], tag["PropagateAtLaunch"]) for tag in group["Tags"]}
 
 
+DOCUMENT_CONSUMER = Example("document-consumer")
 WEB_FLEET = Example("web-fleet")
 ECS_ON_SPOT = Example("ecs-on-spot")
 MEMBER = Example("member")
 PIPELINE = Example("pipeline")
-EXAMPLE_TEMPLATES = [WEB_FLEET, ECS_ON_SPOT, MEMBER, PIPELINE]
+EXAMPLE_TEMPLATES = [DOCUMENT_CONSUMER, WEB_FLEET, ECS_ON_SPOT, MEMBER, PIPELINE]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from local.estate.authorization import IdentitySource
     from local.estate.guard import Application
+    from local.estate.stored import Storage
 
 # One attempt, so that a fault is seen and counted once; parameters go out unchecked, so that AWS's own check
 # is what a test meets.
@@ -156,13 +157,15 @@ def moto() -> Application:
 
 
 @contextmanager
-def guarded_estate(source: IdentitySource | None = None) -> Iterator[GuardedEstate]:
+def guarded_estate(
+    source: IdentitySource | None = None, storage: Storage | None = None
+) -> Iterator[GuardedEstate]:
     """A fresh estate on a free port; with a source, calls are held to their callers' roles."""
     clock = MovedClock()
     authorization = Authorization(source, clock=clock) if source else None
     guard = Guard(moto(), authorization, clock=clock, sleep=clock.sleep)
     moto_api_backend.reset()
-    with aws_semantics(clock), estate_server(0, guard) as server, ExitStack() as resources:
+    with aws_semantics(clock, storage), estate_server(0, guard) as server, ExitStack() as resources:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

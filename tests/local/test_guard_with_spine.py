@@ -11,6 +11,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from local.embedded import EmbeddedAws
+from local.estate.scans import scanned_pdf
 from local.processes import ProcessError
 from local.settings import ACCOUNT, REGION
 
@@ -168,3 +169,30 @@ def test_an_event_goes_to_the_bus_that_is_named(aws: EmbeddedAws) -> None:
     assert aws.deliver([event], bus="own", **place)[0]["rules"] == ["own-1"]
     with pytest.raises(ProcessError, match="no such event bus"):
         aws.deliver([event], bus="another")
+
+
+def test_textract_reads_from_the_spines_s3_with_the_role_of_its_caller(aws: EmbeddedAws) -> None:
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="scans")
+    key = "a scan+with \N{SNOWMAN}.pdf"
+    s3.put_object(Bucket="scans", Key=key, Body=scanned_pdf(["To whom it concerns"]))
+    s3.close()
+    reader = session_of(aws, "scanner", "textract:DetectDocumentText", "s3:GetObject")
+    assert lines(aws, reader, key) == ["To whom it concerns"]
+    for credentials, gone in (
+        (reader, "gone"),
+        (session_of(aws, "blind", "textract:DetectDocumentText"), key),
+    ):
+        with pytest.raises(ClientError, match="InvalidS3ObjectException"):
+            lines(aws, credentials, gone)
+    with pytest.raises(ClientError, match="InvalidS3ObjectException"):
+        lines(aws, reader, key, region="eu-west-1")
+
+
+def lines(aws: EmbeddedAws, credentials: dict[str, str], key: str, region: str = REGION) -> list[str]:
+    client = boto3.client("textract", endpoint_url=aws.estate_url, region_name=region, **credentials)  # type: ignore[call-overload]  # the credentials are a dictionary
+    try:
+        found = client.detect_document_text(Document={"S3Object": {"Bucket": "scans", "Name": key}})
+    finally:
+        client.close()
+    return [block["Text"] for block in found["Blocks"] if block["BlockType"] == "LINE"]

@@ -1,14 +1,10 @@
 """The layer of the Kubernetes client, built as `sam build` builds it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-import boto3
 import pytest
 
-from tests.local.test_layers import IN_RUNTIME, build
+from tests.local.test_layers import build, build_all, run_with
 
 PROGRAM = """
 import sys
@@ -27,23 +23,9 @@ def scratch(tmp_path: Path) -> Path:
 
 def test_the_adapters_imports_are_all_in_the_layers(tmp_path: Path, scratch: Path) -> None:
     kubernetes, others = tmp_path / "kubernetes", tmp_path / "others"
-    build("kubernetes", "build-KubernetesLayer", kubernetes, scratch, SIGNALBOX_LAYER_PLATFORM="host")
-    build("dependencies", "build-DependenciesLayer", others, scratch, SIGNALBOX_LAYER_PLATFORM="host")
-    build("signalbox", "build-SignalboxLayer", others, scratch)
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    for name in IN_RUNTIME:
-        (runtime / name).symlink_to(Path(boto3.__file__).parent.parent / name)
-    places = [str(kubernetes / "python"), str(others / "python"), str(runtime)]
-    done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, *places],
-        env={"PATH": os.environ["PATH"], "AWS_LAMBDA_FUNCTION_NAME": "any"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(kubernetes / "python" / "lightkube" / "__init__.py")
+    build_all("kubernetes", "build-KubernetesLayer", kubernetes, others, scratch)
+    said = run_with(PROGRAM, kubernetes, others, scratch=scratch)
+    assert said == str(kubernetes / "python" / "lightkube" / "__init__.py")
 
 
 @pytest.mark.parametrize(("architecture", "machine"), [("arm64", "aarch64"), ("x86_64", "x86_64")])

@@ -41,6 +41,31 @@ def build(layer: str, target: str, artifacts: Path, scratch: Path, **variables: 
     )
 
 
+def build_all(layer: str, target: str, artifacts: Path, others: Path, scratch: Path) -> None:
+    """A layer of some functions alone, and beside it those that every function has."""
+    build(layer, target, artifacts, scratch, SIGNALBOX_LAYER_PLATFORM="host")
+    build("dependencies", "build-DependenciesLayer", others, scratch, SIGNALBOX_LAYER_PLATFORM="host")
+    build("signalbox", "build-SignalboxLayer", others, scratch)
+
+
+def run_with(program: str, *layers: Path, scratch: Path) -> str:
+    """What a program says that finds the layers and what the runtime brings, and nothing else."""
+    runtime = scratch / "runtime"
+    runtime.mkdir()
+    for name in IN_RUNTIME:
+        (runtime / name).symlink_to(Path(boto3.__file__).parent.parent / name)
+    places = [*(str(layer / "python") for layer in layers), str(runtime)]
+    done = subprocess.run(  # noqa: S603 - our own code
+        [sys.executable, "-I", "-S", "-B", "-c", program, *places],
+        env={"PATH": os.environ["PATH"], "AWS_LAMBDA_FUNCTION_NAME": "any"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
     return tmp_path / "scratch"
@@ -50,19 +75,8 @@ def test_the_functions_imports_are_all_in_the_layers(tmp_path: Path, scratch: Pa
     artifacts = tmp_path / "artifacts"
     build("dependencies", "build-DependenciesLayer", artifacts, scratch, SIGNALBOX_LAYER_PLATFORM="host")
     build("signalbox", "build-SignalboxLayer", artifacts, scratch)
-    runtime = tmp_path / "runtime"
-    runtime.mkdir()
-    for name in IN_RUNTIME:
-        (runtime / name).symlink_to(Path(boto3.__file__).parent.parent / name)
-    done = subprocess.run(  # noqa: S603 - our own code
-        [sys.executable, "-I", "-S", "-B", "-c", PROGRAM, str(artifacts / "python"), str(runtime)],
-        env={"PATH": os.environ["PATH"], "AWS_LAMBDA_FUNCTION_NAME": "any"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == str(artifacts / "python" / "msgspec" / "__init__.py")
+    said = run_with(PROGRAM, artifacts, scratch=scratch)
+    assert said == str(artifacts / "python" / "msgspec" / "__init__.py")
     largest = max(size(folder) for folder in (ROOT / "functions").iterdir())
     assert size(artifacts) + largest <= UNZIPPED
 

@@ -50,6 +50,7 @@ def test_the_emulators_see_nothing_of_a_real_account(tmp_path: Path) -> None:
     )
     assert environment["AUTH"] == "true"
     assert environment["SFN_WAIT_SCALE"] == "0.5"
+    assert environment["AWS_DISABLE_HOST_PREFIX_INJECTION"] == "true"
     assert "AWS_ENDPOINT_URL" not in environment, "the workers' default must be the spine they belong to"
     assert {environment[name] for name in ESTATE_ENDPOINT_VARIABLES.values()} == {"http://e"}
 
