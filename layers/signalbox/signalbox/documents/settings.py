@@ -42,7 +42,8 @@ class InspectSettings(Settings, frozen=True, kw_only=True):
 
 
 class WorkSettings(Settings, frozen=True, kw_only=True):
-    """documents_convert_object, documents_recognise_text, documents_detect_entities, documents_compact_index."""
+    """documents_convert_object, documents_recognise_text, documents_detect_entities,
+    documents_compact_index."""
 
     documents_work_bucket: str
 
