@@ -25,6 +25,7 @@ from local.display import terminal
 from local.processes import ProcessError
 from local.progress import Steps
 from local.settings import ROOT, LocalSettings, SettingsError
+from signalbox.errors import SignalboxError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -43,7 +44,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), 2)
     except subprocess.SubprocessError as error:
         return _complain(f"bench failed: {error}\n{getattr(error, 'stderr', '') or ''}", 1)
-    except (DeploymentError, ProcessError, start.StartError, BotoCoreError, ClientError) as error:
+    except (
+        DeploymentError,
+        ProcessError,
+        start.StartError,
+        BotoCoreError,
+        ClientError,
+        SignalboxError,
+    ) as error:
         return _complain(f"bench failed: {error}", 1)
     except KeyboardInterrupt:
         return _complain("bench: interrupted", 130)

@@ -27,7 +27,8 @@ BATCH_CHARACTERS = 5_000
 SQS_REQUESTS = 3
 """Sent, received and deleted: of a document that comes alone. Five at once share the last two."""
 LEDGER_WRITES = 3
-"""Admitted, settled, told; an entry fits into one unit unless its key is long."""
+"""Admitted, settled, told; an entry fits into one unit unless its key is long. Of a document that comes
+alone: several are admitted in a transaction, and that one write costs two."""
 EVENTS = 2
 """S3's own, which is opted into and so not free, and the domain's."""
 ATHENA_LEAST_BYTES = 10_000_000

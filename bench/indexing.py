@@ -8,8 +8,8 @@ through and how the one way compares to the other.
 
 from __future__ import annotations
 
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from signalbox.documents.searching import MOST_MATCHES, Query
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
 
     from rich.table import Table
@@ -54,7 +55,7 @@ class Indexed:
             "found": len(self.seconds),
             "upload_to_search_p50_seconds": percentile(self.seconds, 0.5),
             "upload_to_search_p99_seconds": percentile(self.seconds, 0.99),
-            "documents_per_second": self.documents / self.took,
+            "documents_per_second": len(self.seconds) / self.took,
         }
 
 
@@ -70,12 +71,12 @@ class Run:
 
     def go(self, documents: int, apart: float) -> Indexed:
         began = time.monotonic()
-        uploading = threading.Thread(target=self._upload, args=(documents, apart), daemon=True)
-        uploading.start()
-        self._search(documents, began + PATIENCE_SECONDS)
-        uploading.join()
+        with ThreadPoolExecutor(1) as pool:
+            uploading = pool.submit(self._upload, documents, apart)
+            self._search(documents, began + PATIENCE_SECONDS, uploading)
+            uploading.result()
         seconds = [self.found[key] - self.uploaded[key] for key in self.found]
-        took = max(self.found.values(), default=began + PATIENCE_SECONDS) - began
+        took = max(self.found.values(), default=time.monotonic()) - began
         return Indexed(documents, apart, seconds, took)
 
     def _upload(self, documents: int, apart: float) -> None:
@@ -88,16 +89,19 @@ class Run:
             self.uploaded[key] = time.monotonic()
             s3.put_object(Bucket=self.outputs["DocumentsBucketName"], Key=key, Body=body)
 
-    def _search(self, documents: int, give_up_at: float) -> None:
+    def _search(self, documents: int, give_up_at: float, uploading: Future[None]) -> None:
+        """Asks until all are found. Asking takes no more than half of the time: the same machine answers."""
         names = (self.outputs[f"Documents{name}Name"] for name in ("Database", "WorkGroup"))
         search = AthenaSearch(self.aws.client("athena"), *names)
         query = Query(prefix=f"{self.folder}/", limit=MOST_MATCHES)
-        while len(self.found) < documents and time.monotonic() < give_up_at:
+        while len(self.found) < documents and (began := time.monotonic()) < give_up_at:
             keys = {match.key for match in search.find(query).matches}
             now = time.monotonic()
             for key in keys - self.found.keys():
                 self.found[key] = now
-            time.sleep(POLL_SECONDS)
+            if uploading.done() and uploading.exception():
+                return
+            time.sleep(max(POLL_SECONDS, now - began))
 
 
 def measure(step: Steps, state: Path, documents: int = DOCUMENTS) -> list[Indexed]:

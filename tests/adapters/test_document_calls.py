@@ -49,7 +49,7 @@ INSPECT = LOOK | {"s3:GetObject": 1}
 CONVERT = {"s3:GetObject": 1, "s3:PutObject": 1}
 EMPTY = {"s3:PutObject": 1, "s3:ListObjectsV2": 1}
 LOAD = EMPTY | {"s3:GetObject": 1}
-SETTLE = {"dynamodb:BatchGetItem": 2, "dynamodb:PutItem": 2, "events:PutEvents": 1}
+SETTLE = {"dynamodb:BatchGetItem": 1, "dynamodb:PutItem": 2, "events:PutEvents": 1}
 QUARANTINE = SETTLE | {"s3:CopyObject": 1, "s3:PutObject": 1, "sns:Publish": 1}
 
 

@@ -32,7 +32,7 @@ from signalbox.documents.entries import (
 from signalbox.documents.models import Document, Failure, Found, Outcome, Task, Verdict
 from signalbox.documents.storage import ObjectStore
 from signalbox.errors import ConflictError, InvariantError, RefusedError, UnavailableError
-from signalbox.ledger.records import RecordStore
+from signalbox.ledger.records import Record, RecordStore
 
 CHANGE_ATTEMPTS = 5
 
@@ -112,7 +112,7 @@ class SettleDocument:
 
     def _conclude(self, settlement: Settlement) -> Settled:
         document, generation = settlement.document, settlement.document.generation
-        entry = self._change(document, lambda entry: after_outcome(entry, settlement))
+        entry, record = self._change(document, lambda entry: after_outcome(entry, settlement))
         if not stands(entry, settlement):
             if entry.settled == generation:  # an earlier try of this step has settled it otherwise
                 return Settled(outcome=entry.outcome, reason=entry.reason, detail=entry.detail)
@@ -120,7 +120,7 @@ class SettleDocument:
         told = entry.told < generation
         if told:
             self._tell(msgspec.structs.replace(settlement, settled_at=entry.settled_at))
-            self._change(document, lambda entry: after_telling(entry, generation))
+            self._change(document, lambda entry: after_telling(entry, generation), record)
         return Settled(
             outcome=settlement.outcome,
             reason=settlement.reason,
@@ -169,17 +169,20 @@ class SettleDocument:
             return f"{error.code}: {error}"
         return ""
 
-    def _change(self, document: Document, change: Callable[[Entry], Entry]) -> Entry:
-        """The object's entry as it is afterwards."""
+    def _change(
+        self, document: Document, change: Callable[[Entry], Entry], known: Record | None = None
+    ) -> tuple[Entry, Record | None]:
+        """The object's entry as it is afterwards, and its record, which the next change may begin with."""
         key = entry_key(document.bucket, document.key)
-        for _ in range(CHANGE_ATTEMPTS):
-            record = self._ledger.records([key]).get(key)
+        for attempt in range(CHANGE_ATTEMPTS):
+            record = known if known and attempt == 0 else self._ledger.records([key]).get(key)
             entry = entry_of(record) if record else _unknown(document)
             changed = change(entry)
-            if changed is entry or not self._ledger.put_records(
-                [record_of(changed, record.version if record else 0)]
-            ):
-                return changed
+            if changed is entry:
+                return entry, record
+            written = record_of(changed, record.version if record else 0)
+            if not self._ledger.put_records([written]):
+                return changed, msgspec.structs.replace(written, version=written.version + 1)
         raise UnavailableError(f"{key}: the entry changed under every attempt to settle it")
 
 

@@ -11,8 +11,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TextIO
 
-import chardet
-
 from signalbox.documents.media import wide
 
 CHUNK_BYTES = 1 << 16
@@ -87,6 +85,8 @@ def guess(sample: bytes) -> str:
     beyond = len(_BEYOND_ASCII.findall(sample))
     if beyond < FEW_CHARACTERS and beyond * 4 < len(sample) and ESCAPE not in sample:
         return WESTERN
+    import chardet  # noqa: PLC0415 - slow to import, and almost every text is UTF-8
+
     found = chardet.detect(sample, prefer_superset=True, compat_names=False, no_match_encoding=WESTERN)
     return _known(found["encoding"] or "") or WESTERN
 

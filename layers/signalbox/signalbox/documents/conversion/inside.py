@@ -84,7 +84,7 @@ def _office_type(types: Mapping[str, str]) -> str:
 
 
 def _in_ole(path: Path) -> str:
-    import olefile  # noqa: PLC0415 - half of what a process takes to start, which only such files should pay
+    import olefile  # noqa: PLC0415 - slow to import, and few files are of this kind
 
     try:
         with olefile.OleFileIO(str(path)) as container:

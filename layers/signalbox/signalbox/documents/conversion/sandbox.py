@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from threading import Event, Timer
 
 import msgspec
 
@@ -73,15 +74,35 @@ class Sandbox:
                 )
         except OSError as error:
             raise UnavailableError(f"no process for a conversion: {error}") from error
-        try:
-            process.communicate(request, timeout=START_SECONDS + source.limits.seconds)
-        except subprocess.TimeoutExpired:
-            return None
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        return process.returncode
+        return _wait(process, request, START_SECONDS + source.limits.seconds)
+
+
+def _wait(process: subprocess.Popen[bytes], request: bytes, seconds: float) -> int | None:
+    """Its exit status, once it has ended by itself; None where it was made to.
+
+    A timer, since `Popen` itself waits for so long by looking again and again, up to 50 ms apart.
+    """
+    time_is_up = Event()
+
+    def end() -> None:
+        time_is_up.set()
+        _kill(process)
+
+    timer = Timer(seconds, end)
+    timer.start()
+    try:
+        process.communicate(request)
+    finally:
+        timer.cancel()
+        _kill(process)
+        process.wait()
+    return None if time_is_up.is_set() else process.returncode
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """With all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def verdict_of(status: int | None, source: Source) -> Verdict:
