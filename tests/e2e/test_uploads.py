@@ -93,6 +93,14 @@ def jane(stack: Stack) -> User:
     return User.create(stack, "jane")
 
 
+@pytest.fixture(autouse=True)
+def _interruptible() -> Iterator[None]:
+    """What a shell runs in the background ignores SIGINT, and so does whatever it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def gate() -> Iterator[Gate]:
     gate = Gate(most=2)
