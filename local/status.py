@@ -153,7 +153,7 @@ def _why(entry: Entry) -> str:
 
 
 def _seconds(entry: Entry) -> float:
-    """From its event, whose time is in whole seconds, to its outcome."""
+    """From its event, whose time AWS rounds to seconds, to its outcome."""
     return max(entry.settled_at - entry.occurred_at, 0.0)
 
 
