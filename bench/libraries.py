@@ -16,9 +16,9 @@ from contextlib import closing
 from pathlib import Path
 from zipfile import ZipFile
 
-type Text = Iterator[str]
+from bench.memory import peak_bytes
 
-PEAK = "VmHWM:"
+type Text = Iterator[str]
 
 
 def pypdfium2(file: Path) -> Text:
@@ -164,8 +164,7 @@ def main() -> None:
     began = time.process_time()
     characters = sum(map(len, LIBRARIES[name](file)))
     seconds = time.process_time() - began
-    [peak] = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(PEAK))
-    found = {"seconds": seconds, "peak_bytes": int(peak.split()[1]) * 1024, "characters": characters}
+    found = {"seconds": seconds, "peak_bytes": peak_bytes(), "characters": characters}
     sys.stdout.write(json.dumps(found))
 
 

@@ -8,18 +8,17 @@ a JSON object.
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from itertools import batched
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import msgspec
 
+from bench.apart import measured_apart
 from bench.canned import CannedEstate
 from bench.memory import peak_bytes
 from bench.plan import NOTICED_AT, instance_ids, notice
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from signalbox.spot.estate import TargetGroup
 
 MB = 2**20
-MEASURE_SECONDS = 120.0
 INTAKE_BATCH = 500
 
 
@@ -56,15 +54,7 @@ class Cost:
 
 def measure_apart(instances: int) -> Cost:
     """Measures in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - this module itself, with a number
-        [sys.executable, "-m", "bench.parsing", str(instances)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=MEASURE_SECONDS,
-        cwd=Path(__file__).resolve().parent.parent,
-    )
-    return msgspec.json.decode(done.stdout, type=Cost)
+    return measured_apart(Cost, "bench.parsing", instances)
 
 
 def measure(instances: int) -> Cost:

@@ -7,14 +7,13 @@ the index as it is read and turned round, the plan. Nothing is asked of AWS. Pri
 from __future__ import annotations
 
 import random
-import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import msgspec
 
+from bench.apart import measured_apart
 from bench.memory import peak_bytes
 from signalbox.packages.coordinates import Package, PackageVersion
 from signalbox.packages.dependents import Dependency, Entry, Index, Shard
@@ -22,7 +21,6 @@ from signalbox.packages.planning import plan
 from signalbox.packages.versions import newest
 
 MB = 2**20
-MEASURE_SECONDS = 120.0
 DEPENDENCIES = 10
 DEPTH = 6
 VERSIONS = 10_000
@@ -62,15 +60,7 @@ class Cost:
 
 def measure_apart(graph: Graph) -> Cost:
     """Measures in a process of its own."""
-    done = subprocess.run(  # noqa: S603 - this module itself, with two numbers
-        [sys.executable, "-m", "bench.releasing", str(graph.packages), str(graph.affected)],
-        capture_output=True,
-        check=True,
-        text=True,
-        timeout=MEASURE_SECONDS,
-        cwd=Path(__file__).resolve().parent.parent,
-    )
-    return msgspec.json.decode(done.stdout, type=Cost)
+    return measured_apart(Cost, "bench.releasing", graph.packages, graph.affected)
 
 
 def measure(graph: Graph) -> Cost:

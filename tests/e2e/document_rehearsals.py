@@ -38,6 +38,7 @@ from signalbox.documents.models import (
 )
 from signalbox.documents.recognition import pages_prefix, text_key
 from signalbox.documents.s3_index import file_key, shard_of
+from tests.e2e.stack import batch_of
 
 if TYPE_CHECKING:
     from tests.e2e.rehearsals import Stage
@@ -180,19 +181,10 @@ def admit(stage: "Stage") -> str:
     )
     assert not stage.stack.ledger.put_records([record_of(entry, 0)])
     bodies = [json.dumps(event) for event in (gone, busy, {**gone, "account": "000000000000"})]
-    records = [
-        {
-            "messageId": str(number),
-            "receiptHandle": str(number),
-            "body": body,
-            "attributes": {"ApproximateReceiveCount": "1"},
-        }
-        for number, body in enumerate(bodies)
-    ]
     function = "DocumentsAdmitEventsFunction"
     # In an environment that has not read the routes yet.
     with stage.stack.variable(function, "DOCUMENTS_MAXIMUM_RECEIVES", str(next(stage.numbers))):
-        said = stage.invoke(function, {"Records": records})
+        said = stage.invoke(function, batch_of(bodies))
     said += stage.invoke(function, {PROBE: "rehearsal"})
     values = events.Values(datetime.now(UTC), iter(()))
     [call] = events.fill(events.read(CALLED), values)

@@ -31,7 +31,7 @@ from signalbox.spot.late_look import LATE_LOOK, Look
 from signalbox.spot.notices import Severity
 from signalbox.spot.planning import Decision
 from tests.e2e.document_rehearsals import DOCUMENT_REHEARSALS
-from tests.e2e.stack import KEY, Event, Group, Scene, Stack, wait_until, warning
+from tests.e2e.stack import KEY, Event, Group, Scene, Stack, batch_of, wait_until, warning
 from tests.e2e.upload_rehearsal import manage_uploads
 
 SCHEDULED = ROOT / "events" / "spot" / "health_scheduled_change.json"
@@ -291,17 +291,8 @@ def admit(stage: Stage) -> str:
     [change] = events.fill(events.read(SCHEDULED), events.Values(moment, iter([NOBODY])))
     change["detail"]["statusCode"] = "closed"
     bodies = [json.dumps(event) for event in (warning(f"i-{next(stage.numbers):017x}"), change)]
-    records = [
-        {
-            "messageId": str(number),
-            "receiptHandle": str(number),
-            "body": body,
-            "attributes": {"ApproximateReceiveCount": "1"},
-        }
-        for number, body in enumerate(bodies)
-    ]
     of_no_interest = json.dumps(warning(NOBODY) | {"account": "000000000000"})
-    said = stage.invoke("SpotAdmitEventsFunction", {"Records": records})
+    said = stage.invoke("SpotAdmitEventsFunction", batch_of(bodies))
     return said + stage.take_from_queue("Spot", of_no_interest)
 
 

@@ -52,6 +52,18 @@ def labelled(labels: Labels | None = LABELS, verdict: Verdict | None = None) -> 
     return {"labels": plain(labels), "verdict": plain(verdict)}
 
 
+USUAL: dict[str, Any] = {
+    "InspectObject": inspected(),
+    "ConvertObject": converted(),
+    "RecogniseText": recognised(),
+    "DetectEntities": plain(ENTITIES),
+    "DetectLabels": labelled(),
+    "LoadDocument": plain(INDEXED),
+    "SettleDocument": {"outcome": Outcome.INDEXED},
+}
+"""Step → what it answers where all goes well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Objects:
     """Runs objects through the deployed state machine."""
@@ -61,20 +73,11 @@ class Objects:
     def run(self, options: Options | None = None, **script: Sequence[Answer] | Answer) -> Execution:
         """Runs an object to its end. `script`: step → its answer or answers; the others do all there is."""
         number = next(self.machine.numbers)
-        answers: dict[str, Any] = {
-            "InspectObject": inspected(),
-            "ConvertObject": converted(),
-            "RecogniseText": recognised(),
-            "DetectEntities": plain(ENTITIES),
-            "DetectLabels": labelled(),
-            "LoadDocument": plain(INDEXED),
-            "SettleDocument": {"outcome": Outcome.INDEXED},
-        }
         document = Document(
             bucket="papers", key="a b/ü.pdf", generation=number, cause="created", occurred_at=1.5
         )
         task = {"document": plain(document), "options": plain(options or Options(route="all"))}
-        done = self.machine.run(number, f"object-{number}", "document", task, answers | script)
+        done = self.machine.run(number, f"object-{number}", "document", task, USUAL | script)
         if done.error:  # shown with a test that fails
             print(done.error, done.cause, done.steps)
         return done

@@ -17,6 +17,7 @@ from tests.workflow.documents import (
     NO_TEXT,
     SCAN,
     TEXT,
+    USUAL,
     Objects,
     converted,
     inspected,
@@ -58,15 +59,6 @@ KEYS = {
     "RecogniseText": ("text", "verdict"),
     "DetectLabels": ("labels", "verdict"),
 }
-ANSWERS: dict[str, Answer] = {
-    "InspectObject": inspected(),
-    "ConvertObject": converted(),
-    "RecogniseText": recognised(),
-    "DetectEntities": plain(ENTITIES),
-    "DetectLabels": labelled(),
-    "LoadDocument": plain(INDEXED),
-}
-SETTLED: Answer = {"outcome": "INDEXED"}
 RECORDED: Answer = {"outcome": "FAILED"}
 
 
@@ -205,7 +197,7 @@ def test_a_step_that_fails_for_good_ends_the_try_and_is_recorded(workflow: Objec
 @pytest.mark.parametrize("step", [*WAYS, "SettleDocument"])
 def test_a_transient_error_is_tried_again(workflow: Objects, step: str, name: str) -> None:
     options, script, _ = WAYS.get(step, (PLAIN, {}, []))
-    right = {**ANSWERS, "SettleDocument": SETTLED, **script}[step]
+    right = {**USUAL, **script}[step]
     done = workflow.run(options, **script | {step: [error(name), error(name), right]})
     assert done.status == "SUCCEEDED"
     assert done.steps.count(step) == 3
@@ -233,7 +225,7 @@ def test_any_other_error_is_not_tried_again(workflow: Objects, step: str) -> Non
 @pytest.mark.parametrize(("step", "missing"), [(step, key) for step, keys in KEYS.items() for key in keys])
 def test_a_step_whose_answer_lacks_something_has_failed(workflow: Objects, step: str, missing: str) -> None:
     options, script, way = WAYS[step]
-    lacking = {name: value for name, value in ANSWERS[step].items() if name != missing}
+    lacking = {name: value for name, value in USUAL[step].items() if name != missing}
     done = workflow.run(options, **script | {step: lacking, "SettleDocument": RECORDED})
     assert (done.status, done.error) == ("FAILED", "States.QueryEvaluationError")
     assert done.steps == [*way, "SettleDocument"]
