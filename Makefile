@@ -110,6 +110,7 @@ lock: setup ## Resolve the requirements anew (ARGS=--upgrade for the newest)
 	$(COMPILE) layers/opensearch/requirements.in --constraint requirements/dev.txt \
 		$(addprefix --no-emit-package ,$(IN_RUNTIME) typing-extensions grpcio protobuf opensearch-protobufs) \
 		--output-file layers/opensearch/requirements.txt
+	$(COMPILE) layers/packages/requirements.in --constraint requirements/dev.txt --output-file layers/packages/requirements.txt
 
 .PHONY: build
 build: setup ## sam build, for AWS (SIGNALBOX_ARCHITECTURE=arm64 or x86_64)

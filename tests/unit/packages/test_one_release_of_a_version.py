@@ -117,7 +117,7 @@ class OneRelease(RuleBasedStateMachine):
 
     @rule()
     def ask_for_another_try(self) -> None:
-        self.write(Retried(self.release.round))
+        self.write(Retried(self.release.round, self.release.tries))
 
     @precondition(lambda self: self.mail)
     @rule(which=INDEX, keep=st.booleans())

@@ -14,12 +14,12 @@ from signalbox.packages.planning import Reach
 from signalbox.packages.policy import (
     Inspected,
     Judgement,
-    License,
     Policy,
     judge_findings,
     judge_version,
     parse_policy,
 )
+from signalbox.packages.repositories import License
 from tests.unit.packages.graphs_of_packages import dependency, key
 
 

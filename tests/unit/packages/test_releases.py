@@ -152,7 +152,7 @@ def test_what_the_policy_denies_fails_and_can_be_judged_again(events: tuple[Even
     release = after(*events)
     assert (release.state, release.reason) == (State.FAILED, Reason.POLICY)
     assert due(release, NOW) == ()
-    again = advance(release, Retried(1))
+    again = advance(release, Retried(1, 0))
     assert (again.state, again.round, again.revision) == (State.WAITING, 2, "r1")
     assert advance(again, judged()) is again  # of the first round
 
@@ -167,7 +167,7 @@ def test_a_failed_build_stops_the_release_once_its_wave_is_through() -> None:
 
 
 def test_after_the_repair_the_failed_build_is_tried_again_and_no_other() -> None:
-    release = after(*TO_BUILDS, ended("a", Progress.FAILED), ended("b"), Retried(1))
+    release = after(*TO_BUILDS, ended("a", Progress.FAILED), ended("b"), Retried(1, 0))
     (again,) = due(release, NOW)
     assert isinstance(again, StartBuild)
     assert (again.package, again.attempt, again.resumed) == ("npm//a", 2, False)
@@ -176,10 +176,37 @@ def test_after_the_repair_the_failed_build_is_tried_again_and_no_other() -> None
     assert advance(advance(release, ended("a", attempt=2)), ended("c")).state is State.READY
 
 
+def test_asked_once_is_one_more_try_however_often_it_is_told() -> None:
+    release = after(*TO_BUILDS)
+    again = advance(release, Retried(1, 0))
+    assert (again.tries, again.state, again.builds) == (1, release.state, release.builds)
+    assert again.execution != release.execution
+    assert advance(again, Retried(1, 0)) is again
+    assert advance(advance(again, Retried(1, 1)), Published("r2", 9)).tries == 0  # another round
+
+
+def test_who_approves_a_dry_run_makes_it_a_real_one() -> None:
+    dry = after(*TO_BUILDS, acts=False)
+    assert due(advance(dry, Retried(1, 0)), NOW) == ()
+    approved = advance(dry, Retried(1, 0, acts=True))
+    assert len(due(approved, NOW)) == 2
+    nobody = after(judged(), Planned(1, (), Level.ALLOW), acts=False)
+    assert due(advance(nobody, Retried(1, 0, acts=True)), NOW) == (Promote("r1", resumed=False),)
+
+
+def test_what_is_withdrawn_before_it_was_known_stays_so_for_what_was_told_earlier() -> None:
+    gone = begin(VERSION, Withdrawn(7), acts=True)
+    assert (gone.state, gone.reason) == (State.STOPPED, Reason.WITHDRAWN)
+    assert advance(gone, Published("r1", 6)) is gone
+    assert advance(gone, Retried(1, 0)) is gone
+    back = advance(gone, Published("r1", 8))
+    assert (back.state, back.revision, back.round) == (State.WAITING, "r1", 2)
+
+
 def test_a_stopped_build_stops_the_release() -> None:
     release = after(*TO_BUILDS, ended("b"), ended("a", Progress.STOPPED))
     assert (release.state, release.reason, release.red) == (State.STOPPED, Reason.BUILD_STOPPED, ("npm//a",))
-    assert advance(release, Retried(1)).state is State.BUILDING
+    assert advance(release, Retried(1, 0)).state is State.BUILDING
 
 
 def test_the_events_of_a_build_in_any_order() -> None:
@@ -215,7 +242,7 @@ def test_a_version_that_is_withdrawn_is_not_promoted() -> None:
     assert (release.state, release.reason) == (State.STOPPED, Reason.WITHDRAWN)
     assert due(release, NOW) == ()
     assert advance(release, promoting()) is release
-    assert advance(release, Retried(1)) is release
+    assert advance(release, Retried(1, 0)) is release
     assert advance(release, Withdrawn(4)) is release
     assert advance(release, Published("r1", 4)) is release  # from before it was withdrawn
     assert advance(release, Published("r1", 6)).state is State.WAITING
@@ -228,21 +255,21 @@ def test_a_newer_version_takes_the_place(events: tuple[Event, ...]) -> None:
     assert due(release, NOW) == ()
     news: list[Event] = [Published("r2", 9), Withdrawn(9)]
     assert {advance(release, each).state for each in news} == {State.SUPERSEDED}
-    rest: list[Event] = [Superseded("npm//core/1.1.2"), ended("a"), Retried(1), promoting(), judged()]
+    rest: list[Event] = [Superseded("npm//core/1.1.2"), ended("a"), Retried(1, 0), promoting(), judged()]
     assert all(advance(release, each) is release for each in rest)
 
 
 @pytest.mark.parametrize("state", [State.PROMOTING, State.PROMOTED])
 def test_a_promotion_can_not_be_called_back(state: State) -> None:
     release = after(*TO_READY, promoting(), *([Promoted(1)] if state is State.PROMOTED else []))
-    for event in (Superseded("npm//core/1.1.1"), Withdrawn(5), Published("r2", 6), Retried(1)):
+    for event in (Superseded("npm//core/1.1.1"), Withdrawn(5), Published("r2", 6), Retried(1, 0)):
         assert advance(release, event).state is state
 
 
 def test_a_refused_promotion_can_be_tried_again() -> None:
     release = after(*TO_READY, promoting(), PromotionRefused(1, NOW + 60.0))
     assert (release.state, release.reason) == (State.FAILED, Reason.REFUSED)
-    assert due(advance(release, Retried(1)), NOW) == (Promote("r1", resumed=False),)
+    assert due(advance(release, Retried(1, 0)), NOW) == (Promote("r1", resumed=False),)
 
 
 def test_of_a_promotion_that_was_taken_over_the_second_has_the_say() -> None:
@@ -255,7 +282,7 @@ EVERY_EVENT: list[Event] = [
     Published("r1", 1), Published("r2", 2), Withdrawn(3), Superseded("npm//core/1.1.1"), judged(),
     judged(Level.DENY), planned(), planned(verdict=Level.DENY), claimed("a"), started("a"), ended("a"),
     ended("a", Progress.FAILED), ended("b"), ended("b", Progress.STOPPED), ended("c"), promoting(),
-    Promoted(1), PromotionRefused(1, NOW + 60.0), Retried(1), judged(round_=2), Retried(2),
+    Promoted(1), PromotionRefused(1, NOW + 60.0), Retried(1, 0), judged(round_=2), Retried(2, 0),
 ]  # fmt: skip
 BEGINNINGS: list[tuple[Event, ...]] = [
     (), (judged(),), TO_BUILDS, (*TO_BUILDS, claimed("a")), TO_READY, (*TO_READY, promoting()),

@@ -1,4 +1,4 @@
-"""Step Functions executions: one a window, and those that are waited for."""
+"""Step Functions executions: one a window, those with names of their own, those that are waited for."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +10,32 @@ from signalbox.ledger.windows import ExecutionState, Window
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
+
+
+def start_once(states: "SFNClient", state_machine_arn: str, name: str, content: dict[str, Any]) -> None:
+    """Starts an execution of that name and input, unless there is one, or was in the last 90 days."""
+    try:
+        call(
+            states.start_execution,
+            stateMachineArn=state_machine_arn,
+            name=name,
+            input=msgspec.json.encode(content).decode(),
+        )
+    except RefusedError as error:
+        if code_of(error) != "ExecutionAlreadyExists":
+            raise
+
+
+class NamedExecutions:
+    """The executions of one standard state machine, each with a name that stands for what it does."""
+
+    def __init__(self, states: "SFNClient", state_machine_arn: str) -> None:
+        self._states = states
+        self._arn = state_machine_arn
+
+    def start(self, name: str, content: dict[str, Any]) -> None:
+        """Starts it, unless it was started before (StartExecution, Step Functions API Reference)."""
+        start_once(self._states, self._arn, name, content)
 
 
 class Executions:
@@ -28,16 +54,7 @@ class Executions:
 
     def start(self, window: Window, suffix: str = "") -> None:
         """Starts the window's execution; ``suffix`` sets a recovery apart."""
-        try:
-            call(
-                self._states.start_execution,
-                stateMachineArn=self._arn,
-                name=window.execution_name + suffix,
-                input=msgspec.json.encode({"window": window}).decode(),
-            )
-        except RefusedError as error:
-            if code_of(error) != "ExecutionAlreadyExists":
-                raise
+        start_once(self._states, self._arn, window.execution_name + suffix, {"window": window})
 
     def state(self, window: Window, suffix: str = "") -> ExecutionState:
         """What became of it."""
@@ -98,3 +115,26 @@ class SyncExecutions:
             raise ExecutionFailedError(f"execution {name}: {how}")
         output: dict[str, Any] = msgspec.json.decode(answer["output"])
         return output
+
+
+OVER = frozenset({"InvalidToken", "TaskDoesNotExist", "TaskTimedOut"})
+"""Codes of SendTaskSuccess for a token that nothing waits for any more (Step Functions API Reference)."""
+
+
+class TaskTokens:
+    """Executions that wait until somebody answers their token."""
+
+    def __init__(self, states: "SFNClient") -> None:
+        self._states = states
+
+    def succeed(self, token: str, output: dict[str, Any]) -> None:
+        """Lets one go on, with that output. One that does not wait any more is passed over."""
+        try:
+            call(
+                self._states.send_task_success,
+                taskToken=token,
+                output=msgspec.json.encode(output).decode(),
+            )
+        except RefusedError as error:
+            if code_of(error) not in OVER:
+                raise

@@ -30,3 +30,11 @@ class Finding(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.text}"
+
+
+class Objection(msgspec.Struct, frozen=True):
+    """One thing that the policy has to say: a stable code, what follows, and a sentence for a person."""
+
+    code: str
+    level: Level
+    text: str

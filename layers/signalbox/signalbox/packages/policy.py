@@ -14,10 +14,11 @@ import msgspec
 from signalbox.errors import RejectedError
 from signalbox.packages.coordinates import Format, PackageVersion
 from signalbox.packages.dependents import Dependency, Kind
-from signalbox.packages.findings import Finding, Level
+from signalbox.packages.findings import Finding, Level, Objection
 from signalbox.packages.licenses import read_expression, weigh
 from signalbox.packages.planning import Reach
 from signalbox.packages.ranges.scheme import Range, Version, Width
+from signalbox.packages.repositories import License
 from signalbox.packages.versions import read_range, read_version
 
 LEVELS = tuple(Level)
@@ -170,27 +171,12 @@ def _check_denied(denied: Denied, where: str) -> None:
         raise RejectedError("malformed-range", f"{where}.versions", read.text)
 
 
-class License(msgspec.Struct, frozen=True):
-    """As CodeArtifact names it (LicenseInfo)."""
-
-    name: str
-    url: str = ""
-
-
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
     """A version, as CodeArtifact describes it."""
 
     version: PackageVersion
     licenses: tuple[License, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
-
-
-class Objection(msgspec.Struct, frozen=True):
-    """One thing that the policy has to say: a stable code, what follows, and a sentence for a person."""
-
-    code: str
-    level: Level
-    text: str
 
 
 class Judgement(msgspec.Struct, frozen=True):

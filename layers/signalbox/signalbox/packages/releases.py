@@ -97,6 +97,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
         sequence: of the newest event about the version; what is not higher is late.
         acts: false in a dry run: nothing is built or promoted.
         round: from 1.
+        tries: how often somebody has asked for another try in this round.
         wave: the one that is built.
         builds: package → build, of all waves.
         lease_until: of the claim to promote.
@@ -110,6 +111,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     acts: bool = False
     state: State = State.WAITING
     round: int = 1
+    tries: int = 0
     waves: tuple[tuple[str, ...], ...] = ()
     wave: int = 0
     builds: dict[str, Build] = {}
@@ -119,8 +121,8 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def execution(self) -> str:
-        """The name of this round's execution: starting it twice starts it once."""
-        return f"{sha256(self.version.encode()).hexdigest()[:32]}-{self.round}"
+        """The name of this try's execution: starting it twice starts it once."""
+        return f"{sha256(self.version.encode()).hexdigest()[:32]}-{self.round}-{self.tries}"
 
     @property
     def red(self) -> tuple[str, ...]:
@@ -211,9 +213,16 @@ class PromotionRefused(msgspec.Struct, frozen=True):
 
 
 class Retried(msgspec.Struct, frozen=True):
-    """Somebody asks for another try of what did not go well, after a repair perhaps."""
+    """Somebody asks for another try of what did not go well, after a repair perhaps; nobody works on it now.
+
+    Attributes:
+        tries: how many there were when it was asked for, so that asking once is one try.
+        acts: what was a dry run so far builds and promotes from now on.
+    """
 
     round: int
+    tries: int
+    acts: bool = False
 
 
 type Event = (
@@ -264,9 +273,13 @@ class Promote(msgspec.Struct, frozen=True):
 type Effect = Inspect | MakePlan | StartBuild | Promote
 
 
-def begin(version: str, published: Published, *, acts: bool) -> Release:
-    """The release of a version that has none yet."""
-    return Release(version=version, revision=published.revision, sequence=published.sequence, acts=acts)
+def begin(version: str, told: Published | Withdrawn, *, acts: bool) -> Release:
+    """The release of a version that has none yet. One that is withdrawn first is known to be so, for what was
+    told before and comes later."""
+    if isinstance(told, Withdrawn):
+        stopped = Release(version=version, revision="", sequence=told.sequence, acts=acts)
+        return _with(stopped, state=State.STOPPED, reason=Reason.WITHDRAWN)
+    return Release(version=version, revision=told.revision, sequence=told.sequence, acts=acts)
 
 
 def due(release: Release, now: float, at_most: int = 20) -> tuple[Effect, ...]:
@@ -326,7 +339,7 @@ def advance(release: Release, event: Event) -> Release:
         case Judged() | Planned():
             return _decided(release, event)
         case Retried():
-            return _retried(release)
+            return _retried(release, event)
 
 
 def _with(release: Release, **changes: Any) -> Release:
@@ -376,16 +389,16 @@ def _decided(release: Release, event: Judged | Planned) -> Release:
     return _with(release, state=state, waves=event.waves, builds=builds)
 
 
-def _retried(release: Release) -> Release:
-    if release.state not in {State.FAILED, State.STOPPED, State.BUILDING}:
+def _retried(release: Release, event: Retried) -> Release:
+    over = release.state in OVER - {State.PROMOTING} or release.reason is Reason.WITHDRAWN
+    if over or event.tries != release.tries:
         return release
+    release = _with(release, acts=release.acts or event.acts, tries=release.tries + 1)
     match release.reason:
         case Reason.POLICY:
             return _again(release)
         case Reason.REFUSED:
             return _with(release, state=State.READY, reason=None)
-        case Reason.WITHDRAWN:
-            return release
     again = {name: Build(attempt=release.builds[name].attempt + 1) for name in release.red}
     if not again:
         return release

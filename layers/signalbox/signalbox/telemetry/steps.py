@@ -22,10 +22,32 @@ if TYPE_CHECKING:
 type Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 ANNOTATED = frozenset(
-    {"domain", "stage", "window", "account", "region", "plan", "execution", "group", "document", "bucket"}
+    {
+        "domain",
+        "stage",
+        "window",
+        "account",
+        "region",
+        "plan",
+        "execution",
+        "group",
+        "document",
+        "bucket",
+        "release",
+    }
 )
 """The ids that are annotations too."""
-CORRELATION = ANNOTATED | {"action", "kind", "instance", "key", "generation", "function_request_id"}
+CORRELATION = ANNOTATED | {
+    "action",
+    "kind",
+    "instance",
+    "key",
+    "generation",
+    "round",
+    "tries",
+    "package",
+    "function_request_id",
+}
 """The ids that a log line may carry."""
 HARM = frozenset({"failed", "late", "given-up"})
 """The outcomes that somebody should look at."""
