@@ -31,10 +31,9 @@ from signalbox.documents.entries import (
 )
 from signalbox.documents.models import Document, Failure, Found, Outcome, Task, Verdict
 from signalbox.documents.storage import ObjectStore
-from signalbox.errors import ConflictError, InvariantError, RefusedError, UnavailableError
+from signalbox.errors import ConflictError, InvariantError, RefusedError
+from signalbox.ledger.changing import change_record
 from signalbox.ledger.records import Record, RecordStore
-
-CHANGE_ATTEMPTS = 5
 
 
 class Topic(Protocol):
@@ -173,17 +172,14 @@ class SettleDocument:
         self, document: Document, change: Callable[[Entry], Entry], known: Record | None = None
     ) -> tuple[Entry, Record | None]:
         """The object's entry as it is afterwards, and its record, which the next change may begin with."""
-        key = entry_key(document.bucket, document.key)
-        for attempt in range(CHANGE_ATTEMPTS):
-            record = known if known and attempt == 0 else self._ledger.records([key]).get(key)
-            entry = entry_of(record) if record else _unknown(document)
-            changed = change(entry)
-            if changed is entry:
-                return entry, record
-            written = record_of(changed, record.version if record else 0)
-            if not self._ledger.put_records([written]):
-                return changed, msgspec.structs.replace(written, version=written.version + 1)
-        raise UnavailableError(f"{key}: the entry changed under every attempt to settle it")
+
+        def changed(before: Record | None) -> Record | None:
+            entry = entry_of(before) if before else _unknown(document)
+            after = change(entry)
+            return None if after is entry else record_of(after, 0)
+
+        record = change_record(self._ledger, entry_key(document.bucket, document.key), changed, known)
+        return entry_of(record) if record else _unknown(document), record
 
 
 def settlement_of(task: Task, bucket: str, now: float) -> Settlement:
