@@ -172,6 +172,14 @@ notifications: setup ## EventBridge for existing buckets: ARGS="show BUCKET", en
 backfill: setup ## Take in what a bucket holds: ARGS="s3://BUCKET/PREFIX --yes" (STAGE=…)
 	@python -m operations backfill $(STACK) $(ARGS)
 
+.PHONY: releases
+releases: setup ## Releases of packages: ARGS="list", "show KEY", "retry KEY --yes", --help (STAGE=dev|staging|prod|local)
+	@python -m operations releases $(ARGS) $(if $(filter check default --help,$(ARGS)),,$(STACK))
+
+.PHONY: job
+job: setup ## Run a job and follow it: make job NAME=rebuild-index (without NAME: list them; STAGE=…)
+	@python -m operations job $(STACK) $(ARGS) $(NAME)
+
 .PHONY: clean
 clean: ## Stop what this checkout left running; remove .local and .aws-sam
 	@if [ -d .local ] && [ -x .venv/bin/python ]; then python -m local down --all; fi

@@ -1,5 +1,5 @@
-"""What planning costs (`plan`), what cold starts (`start`), uploads (`upload`), conversions (`convert`) and
-objects on their way into the index (`index`) take, and storms (`storm`).
+"""What planning costs (`plan`), what cold starts (`start`), uploads (`upload`), conversions (`convert`),
+objects on their way into the index (`index`) and releases of packages (`release`) take, and storms (`storm`).
 
 Nothing leaves this machine. The figures are printed, and written to .local/bench.json with a name each;
 docs/benchmarks.md and docs/cold-start.md say how to read them.
@@ -17,7 +17,18 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from bench import converting, indexing, parsing, plan, report, start, start_report, uploading
+from bench import (
+    converting,
+    indexing,
+    parsing,
+    plan,
+    release_calls,
+    releasing,
+    report,
+    start,
+    start_report,
+    uploading,
+)
 from bench.shape import BUCKETS, QUICK_BUCKETS, QUICK_SIZES, SIZES, Bucket, parse_size
 from bench.storm import LEAD_SECONDS, WORKERS, Settings, grid, storms
 from local.deployment import DeploymentError
@@ -70,10 +81,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "what",
         nargs="?",
-        choices=("plan", "start", "storm", "upload", "convert", "index", "all"),
+        choices=("plan", "start", "storm", "upload", "convert", "index", "release", "all"),
         default="all",
-        help="plan (seconds), upload (under a minute), convert, index, start (minutes each), storm (a quarter"
-        " of an hour), or all, the default",
+        help="plan (seconds), release, upload (under a minute), convert, index, start (minutes each),"
+        " storm (a quarter of an hour), or all, the default",
     )
     parser.add_argument(
         "--quick", action="store_true", help="100 and 1,000 warnings, one bucket: about 4 minutes"
@@ -149,6 +160,7 @@ def _measure(options: argparse.Namespace) -> None:
         uploads = _uploads(options, step)
         sandboxed, libraries = _conversions(options, step)
         indexed = _indexing(options, step)
+        releases, asked = _releases(options, step)
         if options.what in {"storm", "all"}:
             runs = grid(sizes, buckets, full=options.full)
             storms(LocalSettings.from_env().state / "bench", runs, settings, step, done)
@@ -164,6 +176,8 @@ def _measure(options: argparse.Namespace) -> None:
     found["results"] |= dict(converting.results(sandboxed, libraries))
     _show_indexing(indexed)
     found["results"] |= dict(indexing.results(indexed))
+    _show_releases(releases, asked)
+    found["results"] |= dict(releasing.results(releases)) | dict(release_calls.results(asked))
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_bytes(msgspec.json.format(msgspec.json.encode(found)))
     console.print(f"Named results: {options.output}", soft_wrap=True)
@@ -182,6 +196,19 @@ def _conversions(
 def _indexing(options: argparse.Namespace, step: Steps) -> list[indexing.Indexed]:
     state = LocalSettings.from_env().state / "bench"
     return indexing.measure(step, state) if options.what in {"index", "all"} else []
+
+
+def _releases(
+    options: argparse.Namespace, step: Steps
+) -> tuple[list[releasing.Cost], list[release_calls.Asked]]:
+    if options.what not in {"release", "all"}:
+        return [], []
+    costs = []
+    for graph in releasing.GRAPHS:
+        step(f"Planning a release among {graph.packages:,} packages, {graph.affected:,} of them affected")
+        costs.append(releasing.measure_apart(graph))
+    step("Releasing a version: every call counted")
+    return costs, [release_calls.measure_apart(releasing.GRAPHS[0])]
 
 
 def _line(outcome: Outcome) -> str:
@@ -212,6 +239,13 @@ def _show(
 def _show_indexing(indexed: Sequence[indexing.Indexed]) -> None:
     if indexed:
         terminal().print(indexing.indexing_table(indexed))
+
+
+def _show_releases(costs: Sequence[releasing.Cost], asked: Sequence[release_calls.Asked]) -> None:
+    if costs:
+        terminal().print(releasing.planning_table(costs))
+    for each in asked:
+        terminal().print(release_calls.calls_table(each))
 
 
 def _show_uploads(uploads: Sequence[uploading.Timed]) -> None:

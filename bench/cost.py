@@ -19,12 +19,15 @@ from cfnlint.decode.cfn_yaml import loads  # type: ignore[import-untyped] # ship
 
 from bench.document_cost import documents_table, searches_table, unit_prices
 from bench.metering import VERIFY, Counted, measure
-from bench.prices import DATED, MONTHLY, PRICES, READ_UNIT, REGION, Usage, dollars
+from bench.prices import DATED, MONTHLY, PRICES, READ_UNIT, REGION, RELEASE_PRICES, Usage, dollars
+from bench.release_cost import releases_table
 from local.exits import exit_code
 from local.progress import Steps
 from local.settings import ROOT, LocalSettings
 from signalbox.documents import telemetry as documents
 from signalbox.documents.models import QUARANTINED
+from signalbox.packages import telemetry as packages
+from signalbox.packages.releases import Reason
 from signalbox.spot import telemetry as spot
 from signalbox.spot.verification import GRACE_SECONDS, LONGEST_SECONDS, PAUSES_SECONDS
 from signalbox.spot.window import BRANCHES
@@ -55,6 +58,11 @@ TAKE_PART_ALWAYS = frozenset(
 LOOK_TRANSITIONS = 3
 MONTH_MINUTES = 30 * 24 * 60
 COMPACTIONS = 30 * 24
+REBUILDS = 30
+REBUILD_MINUTES = 2
+"""Of the job that has the index made anew, assumed."""
+REBUILD_SECONDS = 15.0
+"""Of the function that it calls, for some 1,000 packages, assumed."""
 POLLERS = 5
 POLL_SECONDS = 20
 """Lambda's pollers of an idle queue, with long polling ("Scaling", Lambda with Amazon SQS)."""
@@ -185,6 +193,10 @@ def month_table(found: Stack) -> str:
         PRICES["Lambda requests"]
         + BILLED_SECONDS * found.memory_mb["documents_compact_index"] / 1_024 * PRICES["Lambda GB-seconds"]
     )
+    rebuilds = REBUILDS * (
+        REBUILD_MINUTES * RELEASE_PRICES["CodeBuild minutes"]
+        + REBUILD_SECONDS * found.memory_mb["packages_rebuild_index"] / 1_024 * PRICES["Lambda GB-seconds"]
+    )
     lines = {
         f"{found.alarms} alarms on {found.alarm_metrics} metrics": found.alarm_metrics
         * MONTHLY["alarm metric"],
@@ -196,6 +208,7 @@ def month_table(found: Stack) -> str:
         f"… its reads, {SWEEP_READS} units in an idle one": MONTH_MINUTES * SWEEP_READS * READ_UNIT,
         "… its traces, if each is recorded": MONTH_MINUTES * PRICES["X-Ray traces"],
         f"the documents' compaction: {COMPACTIONS:,} runs of a second": compactions,
+        f"the packages' index, of a domain: {REBUILDS} rebuilds of {REBUILD_MINUTES} minutes": rebuilds,
         f"polling {found.pollings} idle intake queues: {polls:,.0f} requests": polls * PRICES["SQS requests"],
     }
     rows = ["| a month | $ |", "|---|---|", *(f"| {what} | {amount:.2f} |" for what, amount in lines.items())]
@@ -209,10 +222,14 @@ def month_table(found: Stack) -> str:
 
 def _custom_metrics() -> int:
     """Every combination of dimensions is one."""
-    values = {"Domain": 1, "Kind": sum(map(len, BRANCHES.values())) + 1, "Outcome": len(QUARANTINED)}
-    return sum(
-        prod(values[name] for name in metric.dimensions) for metric in (*spot.METRICS, *documents.METRICS)
-    )
+    values = {
+        "Domain": 1,
+        "Kind": sum(map(len, BRANCHES.values())) + 1,
+        "Outcome": len(QUARANTINED),
+        "Reason": len(Reason),
+    }
+    metrics = (*spot.METRICS, *documents.METRICS, *packages.METRICS)
+    return sum(prod(values[name] for name in metric.dimensions) for metric in metrics)
 
 
 def _money(amount: float) -> str:
@@ -233,6 +250,7 @@ def tables(counts: Counts) -> dict[str, str]:
         "documents": documents_table(found.memory_mb),
         "prices": unit_prices(),
         "searches": searches_table(),
+        "releases": releases_table(found.memory_mb),
         "month": month_table(found),
     }
 

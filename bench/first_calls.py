@@ -93,6 +93,7 @@ FIRST_CALLS: dict[str, Event] = {
 }
 """In the order in which they are called."""
 OBJECTS = "it reads or writes objects, and bench/answers.py repeats no headers, in which S3 says half"
+RELEASE = "a release begins with CodeArtifact, which moto does not have"
 LEFT_OUT = {
     "DeploymentCheckVersionFunction": "CodeDeploy calls it, which moto does not have; no event waits for it",
     "DocumentsAdmitEventsFunction": "it waits for an execution, by StartSyncExecution, which moto lacks",
@@ -105,6 +106,14 @@ LEFT_OUT = {
     "DocumentsSettleDocumentFunction": "as the others, for what goes to the quarantine",
     "DocumentsCompactIndexFunction": "no event waits for it",
     "DocumentsManageUploadsFunction": OBJECTS,
+    "PackagesAdmitEventsFunction": RELEASE,
+    "PackagesInspectVersionFunction": RELEASE,
+    "PackagesPlanReleaseFunction": RELEASE,
+    "PackagesBuildWaveFunction": RELEASE,
+    "PackagesAdmitBuildsFunction": RELEASE,
+    "PackagesPromoteVersionFunction": RELEASE,
+    "PackagesSettleReleaseFunction": RELEASE,
+    "PackagesRebuildIndexFunction": "no event waits for it",
 }
 """Functions that have a budget, and no first call here."""
 

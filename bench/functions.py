@@ -21,6 +21,7 @@ LAYERS_OF_SOME = {
     "DocumentsLayer": "documents",
     "KubernetesLayer": "kubernetes",
     "OpenSearchLayer": "opensearch",
+    "PackagesLayer": "packages",
 }
 """Layers that not every function has, and their folders."""
 TRACE = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"

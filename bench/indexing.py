@@ -17,12 +17,12 @@ from bench.figures import percentile
 from local.deployment import deploy
 from local.display import table
 from local.embedded import EmbeddedAws
+from local.library import Library
 from local.samples import make
-from signalbox.documents.aws_athena import AthenaSearch
 from signalbox.documents.searching import MOST_MATCHES, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -63,8 +63,7 @@ class Indexed:
 class Run:
     """Uploads documents under one folder, and asks again and again which of them a search finds."""
 
-    aws: EmbeddedAws
-    outputs: Mapping[str, str]
+    library: Library
     folder: str
     uploaded: dict[str, float] = field(default_factory=dict)
     found: dict[str, float] = field(default_factory=dict)
@@ -80,22 +79,20 @@ class Run:
         return Indexed(documents, apart, seconds, took)
 
     def _upload(self, documents: int, apart: float) -> None:
-        s3, began = self.aws.client("s3"), time.monotonic()
+        began = time.monotonic()
         for number in range(documents):
             time.sleep(max(0.0, began + number * apart - time.monotonic()))
             kind = KINDS[number % len(KINDS)]
             key = f"{self.folder}/{number:05}-{kind}"
             body = make(kind)
             self.uploaded[key] = time.monotonic()
-            s3.put_object(Bucket=self.outputs["DocumentsBucketName"], Key=key, Body=body)
+            self.library.put(key, body)
 
     def _search(self, documents: int, give_up_at: float, uploading: Future[None]) -> None:
         """Asks until all are found. Asking takes no more than half of the time: the same machine answers."""
-        names = (self.outputs[f"Documents{name}Name"] for name in ("Database", "WorkGroup"))
-        search = AthenaSearch(self.aws.client("athena"), *names)
         query = Query(prefix=f"{self.folder}/", limit=MOST_MATCHES)
         while len(self.found) < documents and (began := time.monotonic()) < give_up_at:
-            keys = {match.key for match in search.find(query).matches}
+            keys = {match.key for match in self.library.search(query)}
             now = time.monotonic()
             for key in keys - self.found.keys():
                 self.found[key] = now
@@ -108,12 +105,12 @@ def measure(step: Steps, state: Path, documents: int = DOCUMENTS) -> list[Indexe
     """One after the other, then all at once."""
     step("Indexing: starting the embedded AWS")
     with EmbeddedAws.start(state) as aws:
-        outputs = deploy(aws, report=step).outputs
-        Run(aws, outputs, "warming").go(WARMING, 0.0)
+        library = Library(aws, deploy(aws, report=step).outputs)
+        Run(library, "warming").go(WARMING, 0.0)
         step(f"Indexing {documents} documents, {A_SECOND:g} a second")
-        steady = Run(aws, outputs, "steady").go(documents, 1 / A_SECOND)
+        steady = Run(library, "steady").go(documents, 1 / A_SECOND)
         step(f"Indexing {documents} documents, all at once")
-        at_once = Run(aws, outputs, "at-once").go(documents, 0.0)
+        at_once = Run(library, "at-once").go(documents, 0.0)
     return [steady, at_once]
 
 

@@ -33,6 +33,11 @@ DOCUMENT_PRICES = {
     "Textract pages": 0.0015,  # the first million a month; text alone
 }
 """Of what a document uses beside that: for one."""
+RELEASE_PRICES = {
+    "CodeArtifact requests": 5 / MILLION,
+    "CodeBuild minutes": 0.005,  # general1.small, Linux
+}
+"""Of what a release uses beside that, and its builds: for one."""
 ATHENA_TB = 5.0
 """For each TB that a query reads, 10 MB at least."""
 READ_UNIT = 0.125 / MILLION

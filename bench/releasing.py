@@ -1,7 +1,7 @@
-"""`python -m bench.releasing`: what it takes to plan the release of a version, from what the ledger keeps.
+"""What it takes to plan the release of a version, from what the ledger keeps.
 
 A process of its own for each graph, so that its memory is that of the plan: the interpreter, the libraries,
-the index as it is read and turned round, the plan. Nothing is asked of AWS. Prints a table.
+the index as it is read and turned round, the plan. Nothing is asked of AWS.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ import random
 import sys
 import time
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from bench.apart import measured_apart
 from bench.memory import peak_bytes
+from local.display import table
 from signalbox.packages.coordinates import Package, PackageVersion
 from signalbox.packages.dependents import Dependency, Entry, Index, Shard
 from signalbox.packages.planning import plan
 from signalbox.packages.versions import newest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from rich.table import Table
 
 MB = 2**20
 DEPENDENCIES = 10
@@ -118,19 +125,29 @@ def organisation(graph: Graph) -> Index:
     return Index(entries)
 
 
+def planning_table(costs: Sequence[Cost]) -> Table:
+    """A column a graph."""
+    made = table(
+        "", *(f"{cost.packages:,} packages" for cost in costs), title="Planning one release, CPU seconds"
+    )
+    figures = [asdict(cost) for cost in costs]
+    for figure in list(figures[0])[1:]:
+        values = [each[figure] for each in figures]
+        made.add_row(figure, *(f"{each:,.2f}" if isinstance(each, float) else f"{each:,}" for each in values))
+    return made
+
+
+def results(costs: Sequence[Cost]) -> Iterator[tuple[str, float]]:
+    """Named, for .local/bench.json."""
+    for cost in costs:
+        for figure, value in list(asdict(cost).items())[2:]:
+            yield f"release.{cost.packages}.{cost.affected}.{figure}", value
+
+
 def main(arguments: list[str]) -> None:
-    """With two numbers, what one graph costs, as JSON; without, a table of all."""
-    if arguments:
-        cost = measure(Graph(packages=int(arguments[0]), affected=int(arguments[1])))
-        sys.stdout.buffer.write(msgspec.json.encode(cost))
-        return
-    costs = [asdict(measure_apart(graph)) for graph in GRAPHS]
-    for figure in costs[0]:
-        shown = [
-            f"{cost[figure]:,.2f}" if isinstance(cost[figure], float) else f"{cost[figure]:,}"
-            for cost in costs
-        ]
-        sys.stdout.write(f"{figure:<22}{''.join(f'{each:>12}' for each in shown)}\n")
+    """Two numbers: what one graph costs, as JSON."""
+    packages, affected = map(int, arguments)
+    sys.stdout.buffer.write(msgspec.json.encode(measure(Graph(packages=packages, affected=affected))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What the ledger says, read as it is stored: windows, decisions, actions, documents, rejections, queues."""
+"""What the ledger says, read as it is stored: windows, decisions, actions, documents, releases, rejections,
+queues."""
 
 from __future__ import annotations
 
@@ -14,12 +15,15 @@ from signalbox.documents.entries import DOMAIN as DOCUMENTS
 from signalbox.documents.entries import Entry, entry_key
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.windows import Pointer, Window
+from signalbox.packages.entries import DOMAIN as PACKAGES
+from signalbox.packages.entries import Entry as Release
+from signalbox.packages.entries import release_key
 from signalbox.spot.episodes import Episode, episode_key
 from signalbox.spot.intake import DOMAIN as SPOT
 from signalbox.spot.planning import Decision
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from local.embedded import EmbeddedAws
     from signalbox.ledger.actions import Action
@@ -27,8 +31,10 @@ if TYPE_CHECKING:
 
 
 DOCUMENT_ROWS = f"RECORD#{entry_key('', '').removesuffix('/')}"
+RELEASE_ROWS = f"RECORD#{release_key('')}"
 """What the keys of their rows begin with."""
 _ENTRY = msgspec.json.Decoder(Entry)
+_RELEASE = msgspec.json.Decoder(Release)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +124,27 @@ class Account:
 
         By a scan of the whole table: the program never asks for all of them, and here it is small.
         """
+        return DocumentsAccount.of([_ENTRY.decode(body) for body in self._bodies(DOCUMENT_ROWS)], most)
+
+    def releases(self, most: int) -> list[Release]:
+        """Of versions, those that changed last, oldest first. By a scan, likewise."""
+        found = [_RELEASE.decode(body) for body in self._bodies(RELEASE_ROWS)]
+        return sorted(found, key=lambda entry: entry.changed_at)[-most:] if most else []
+
+    def _bodies(self, prefix: str) -> Iterator[str]:
+        """Of all records whose keys begin so."""
         pages = self._dynamodb.get_paginator("scan").paginate(
             TableName=self._table,
             FilterExpression="begins_with(pk, :prefix)",
-            ExpressionAttributeValues={":prefix": {"S": DOCUMENT_ROWS}},
+            ExpressionAttributeValues={":prefix": {"S": prefix}},
             ConsistentRead=True,
         )
-        items = chain.from_iterable(page["Items"] for page in pages)
-        return DocumentsAccount.of([_ENTRY.decode(item["body"]["S"]) for item in items], most)
+        return (item["body"]["S"] for page in pages for item in page["Items"])
 
     def rejections(self, *domains: str) -> list[Rejection]:
         """Today's, UTC; of all domains where none is named."""
         day = f"{datetime.now(UTC):%Y-%m-%d}"
-        found = [self._ledger.rejections(domain, day) for domain in domains or (SPOT, DOCUMENTS)]
+        found = [self._ledger.rejections(domain, day) for domain in domains or (SPOT, DOCUMENTS, PACKAGES)]
         return sorted(chain.from_iterable(found), key=lambda rejection: rejection.at)
 
     def executions(self, window: Window) -> list[str]:

@@ -10,14 +10,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local import events, fleet, running
+from local import events, fleet, running, teams
 from local.deployment import outputs
-from local.embedded import EmbeddedAws
+from local.embedded import PARTS, EmbeddedAws
 from local.events import EventError
 from local.exits import exit_code
 from local.progress import Steps
 from local.pruning import TemplateError
 from local.settings import LocalSettings
+from local.workshop import DOMAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,9 +33,10 @@ OWN_MODULES = {
     "trace": "where the time of a window went, from the traces",
 }
 ABOUT = """\
-The embedded AWS: ministack (the spine, at SIGNALBOX_SPINE_PORT, default 4566) and moto behind a guard (the
-estate, at SIGNALBOX_ESTATE_PORT, default 4567). Both listen on 127.0.0.1 only. State and logs are in .local/
-(SIGNALBOX_STATE). local/README.md has the rest."""
+The embedded AWS: ministack (the spine, at SIGNALBOX_SPINE_PORT, default 4566), moto behind a guard (the
+estate, at SIGNALBOX_ESTATE_PORT, default 4567) and CodeArtifact (at SIGNALBOX_CODEARTIFACT_PORT, default
+4568). All listen on 127.0.0.1 only. State and logs are in .local/ (SIGNALBOX_STATE). local/README.md has
+the rest."""
 
 
 class UsageError(ValueError):
@@ -101,9 +103,12 @@ def _up(_: argparse.Namespace, settings: LocalSettings) -> int:
     print_left_out(run.deployment.left_out)
     stack = "deployed" if run.deployment.changed else "already up to date"
     print(f"The embedded AWS is {'up' if run.started else 'already up'}; the stack is {stack}.")
-    print(f"  spine   {run.aws.spine_url}\n  estate  {run.aws.estate_url}")
+    aws = run.aws
+    for part, url in zip(PARTS, (aws.spine_url, aws.estate_url, aws.codeartifact_url), strict=True):
+        print(f"  {part:<12} {url}")
     for group, instances in run.fleet.instances.items():
-        print(f"  {group:<7} {len(instances)} Spot instances in service")
+        print(f"  {group:<12} {len(instances)} Spot instances in service")
+    print(f"  {DOMAIN:<12} {len(teams.STOCK)} packages of {len(teams.OWNERS)} teams in CodeArtifact")
     print(f"  environment in {_shown(settings.env_file)}   logs in {_shown(settings.state / 'logs')}")
     print("Next: make send EVENT=events/spot/interruption_warning.json, make status, make down")
     return 0

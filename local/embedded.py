@@ -10,6 +10,7 @@ import http.client
 import json
 import os
 import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -20,6 +21,7 @@ import boto3
 import botocore.session
 from botocore.config import Config
 
+from local.builds.image import FOLDER, write_image
 from local.processes import LocalProcess, ProcessError
 from local.settings import ACCESS_KEY, ACCOUNT, HOST, REGION, SECRET_KEY, free_port, port_is_free
 
@@ -41,21 +43,26 @@ ESTATE_ENDPOINT_VARIABLES = {
     "ssm": "AWS_ENDPOINT_URL_SSM",
     "textract": "AWS_ENDPOINT_URL_TEXTRACT",
 }
+CODEARTIFACT_ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_CODEARTIFACT"
 # The emulators and the functions they run see these and nothing else of the caller's environment: a real
 # profile, a real endpoint or a proxy has no business there.
 INHERITED_VARIABLES = ("HOME", "LANG", "LC_ALL", "PATH", "USER")
 HEALTH_SECONDS = 60.0
+PARTS = ("spine", "estate", "codeartifact")
+"""As their processes are recorded; each but the first asks the first."""
 
 
 @dataclass(slots=True)
 class EmbeddedAws:
-    """A running spine and, unless it was started without, the estate behind its guard."""
+    """A running spine and, unless it was started alone, the estate behind its guard, and CodeArtifact."""
 
     state: Path
     spine: LocalProcess
     spine_port: int
     estate: LocalProcess | None
     estate_port: int
+    codeartifact: LocalProcess | None
+    codeartifact_port: int
 
     @classmethod
     def start(
@@ -64,14 +71,16 @@ class EmbeddedAws:
         *,
         spine_port: int | None = None,
         estate_port: int | None = None,
+        codeartifact_port: int | None = None,
         enforce_iam: bool = True,
         estate: bool = True,
         wait_scale: float = 1.0,
         tethered: bool = True,
     ) -> Self:
-        """Starts both and returns when both answer. Nothing is left running when it raises ProcessError.
+        """Starts all and returns when all answer. Nothing is left running when it raises ProcessError.
 
-        A port of None is any free one. `wait_scale` scales the seconds of a state machine's Wait states.
+        A port of None is any free one. Without `estate` the spine is alone: no CodeArtifact either.
+        `wait_scale` scales the seconds of a state machine's Wait states.
         Tethered, they end with this process; otherwise they stay until a `stop`, of an attached one perhaps.
         """
         state = state.absolute()
@@ -80,9 +89,16 @@ class EmbeddedAws:
         end_all(state)
         spine_port = _usable(spine_port, "spine", "SIGNALBOX_SPINE_PORT", frozenset())
         estate_port = _usable(estate_port, "estate", "SIGNALBOX_ESTATE_PORT", frozenset({spine_port}))
+        codeartifact_port = _usable(
+            codeartifact_port,
+            "CodeArtifact",
+            "SIGNALBOX_CODEARTIFACT_PORT",
+            frozenset({spine_port, estate_port}),
+        )
         scratch = state / "scratch"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True)
+        write_image(scratch / FOLDER)
         spine = LocalProcess.start(
             "local.spine",
             ["--port", str(spine_port), "--scratch", str(scratch)],
@@ -90,24 +106,26 @@ class EmbeddedAws:
             environment=spine_environment(
                 spine_port,
                 estate_url=f"http://{HOST}:{estate_port}" if estate else None,
+                codeartifact_url=f"http://{HOST}:{codeartifact_port}" if estate else None,
                 scratch=scratch,
                 enforce_iam=enforce_iam,
                 wait_scale=wait_scale,
             ),
             tethered=tethered,
         )
-        aws = cls(state, spine, spine_port, None, estate_port)
+        aws = cls(state, spine, spine_port, None, estate_port, None, codeartifact_port)
         try:
             if estate:
-                aws.estate = LocalProcess.start(
-                    "local.estate",
-                    ["--port", str(estate_port), "--spine", aws.spine_url],
-                    state=state,
-                    environment=estate_environment(scratch),
-                    tethered=tethered,
+                aws.estate = aws._start_beside("local.estate", estate_port, tethered=tethered)
+                aws.codeartifact = aws._start_beside(
+                    "local.codeartifact", codeartifact_port, tethered=tethered
                 )
             aws._wait_until_healthy()
-            ports = {"spine": spine_port, "estate": estate_port if estate else None}
+            ports = {
+                "spine": spine_port,
+                "estate": estate_port if estate else None,
+                "codeartifact": codeartifact_port if estate else None,
+            }
             aws._ports_file.write_text(json.dumps(ports))
         except BaseException:
             aws.stop()
@@ -118,13 +136,22 @@ class EmbeddedAws:
     def attach(cls, state: Path) -> Self | None:
         """The embedded AWS that runs from `state`, or None if none does, or only a part of one."""
         state = state.absolute()
-        spine, estate = LocalProcess.recorded(state, "spine"), LocalProcess.recorded(state, "estate")
+        spine, estate, codeartifact = (LocalProcess.recorded(state, name) for name in PARTS)
         try:
             ports = json.loads((state / "processes" / "ports.json").read_text())
-        except (FileNotFoundError, ValueError):
-            ports = {"spine": None, "estate": None}
-        if spine and ports["spine"] and bool(estate) == bool(ports["estate"]):
-            return cls(state, spine, ports["spine"], estate, ports["estate"] or 0)
+            whole = [bool(ports[name]) for name in PARTS]
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+        if spine and whole == [True, bool(estate), bool(codeartifact)]:
+            return cls(
+                state,
+                spine,
+                ports["spine"],
+                estate,
+                ports["estate"] or 0,
+                codeartifact,
+                ports["codeartifact"] or 0,
+            )
         return None
 
     @property
@@ -137,19 +164,28 @@ class EmbeddedAws:
         """The endpoint of the guard and, behind it, of the services named above."""
         return f"http://{HOST}:{self.estate_port}"
 
+    @property
+    def codeartifact_url(self) -> str:
+        """The endpoint of CodeArtifact."""
+        return f"http://{HOST}:{self.codeartifact_port}"
+
+    def endpoint(self, service: str) -> str:
+        """Where `service`, as boto3 names it, lives."""
+        if self.codeartifact and service == "codeartifact":
+            return self.codeartifact_url
+        return self.estate_url if self.estate and service in ESTATE_ENDPOINT_VARIABLES else self.spine_url
+
     def environment(self) -> dict[str, str]:
         """What another process needs in its environment to talk to this AWS with any SDK."""
         return {"AWS_ENDPOINT_URL": self.spine_url} | client_environment(
-            self.estate_url if self.estate else None
+            self.estate_url if self.estate else None, self.codeartifact_url if self.codeartifact else None
         )
 
     def client(self, service: str, **options: Any) -> Any:
         """A boto3 client of `service`, at the endpoint where it lives. `options` go to boto3 as they are."""
         return _session().client(  # type: ignore[call-overload] # the stubs list each service's literal
             service,
-            endpoint_url=self.estate_url
-            if self.estate and service in ESTATE_ENDPOINT_VARIABLES
-            else self.spine_url,
+            endpoint_url=self.endpoint(service),
             config=options.pop("config", Config(retries={"total_max_attempts": 1}, max_pool_connections=32)),
             **options,
         )
@@ -164,11 +200,7 @@ class EmbeddedAws:
         It is the default bus of this account and region, or what `bus`, `account` and `region` name.
         For each, in order: `{"id": its id, "rules": [names of the rules it matched]}`.
         """
-        path = f"/_signalbox/events?{urlencode(bus)}"
-        status, answer = _ask(self.spine_port, "POST", path, json.dumps(events), timeout=60)
-        if status != HTTPStatus.OK:
-            raise ProcessError(f"The spine refused the events: {answer.decode(errors='replace')}")
-        delivered: list[dict[str, Any]] = json.loads(answer)["events"]
+        delivered: list[dict[str, Any]] = self.ask_spine("POST", f"events?{urlencode(bus)}", events)["events"]
         return delivered
 
     def segments(self) -> list[dict[str, Any]]:
@@ -176,8 +208,7 @@ class EmbeddedAws:
 
         Raises ProcessError where one of them was none that an X-Ray daemon would take.
         """
-        _, answer = _ask(self.spine_port, "GET", "/_signalbox/segments", None, timeout=60)
-        found = json.loads(answer)
+        found = self.ask_spine("GET", "segments")
         if found["refused"]:
             raise ProcessError(f"No X-Ray daemon would take these segments: {found['refused']}")
         sent: list[dict[str, Any]] = found["segments"]
@@ -189,18 +220,38 @@ class EmbeddedAws:
         if status != HTTPStatus.OK:
             raise ProcessError(f"The guard refused the fault: {answer.decode(errors='replace')}")
 
+    def ask_spine(self, method: str, door: str, document: object = None) -> dict[str, Any]:
+        """The answer of one of the spine's doors: see local/README.md. Raises ProcessError if it refuses."""
+        return _open(self.spine_port, method, f"/_signalbox/{door}", document)
+
+    def ask_codeartifact(self, method: str, door: str, document: object = None) -> dict[str, Any]:
+        """The same of one of CodeArtifact's: see local/codeartifact/README.md."""
+        return _open(self.codeartifact_port, method, f"/_codeartifact/{door}", document)
+
+    def seed_packages(
+        self, *packages: dict[str, Any], domain: str = "acme", repository: str = "team", **where: str
+    ) -> list[dict[str, str]]:
+        """Publishes package versions of any format, as the seed has them; answers what was published.
+
+        Domain and repository are made if they aren't there. `where` may name `owner`, `administrator` and
+        `region`.
+        """
+        seed = {"domain": domain, "repository": repository, **where, "packages": list(packages)}
+        published: list[dict[str, str]] = self.ask_codeartifact("POST", "seed", seed)["published"]
+        return published
+
     def alive(self) -> bool:
         """Whether every process of it still runs."""
-        return self.spine.alive() and (self.estate is None or self.estate.alive())
+        return all(part.alive() for part in (self.spine, self.estate, self.codeartifact) if part)
 
     def stop(self) -> None:
-        """Ends both processes, removes what they unpacked, leaves the logs. Harmless when repeated."""
-        try:
-            if self.estate is not None:
-                self.estate.stop()
-        finally:
-            self.spine.stop()
-            end_all(self.state)
+        """Ends its processes, removes what they unpacked, leaves the logs. Harmless when repeated."""
+        with ExitStack() as ends:
+            ends.callback(end_all, self.state)
+            # The spine last: the others still ask it, and tell it, until they end.
+            for part in (self.spine, self.estate, self.codeartifact):
+                if part is not None:
+                    ends.callback(part.stop)
 
     def __enter__(self) -> Self:
         return self
@@ -210,6 +261,15 @@ class EmbeddedAws:
     ) -> None:
         self.stop()
 
+    def _start_beside(self, module: str, port: int, *, tethered: bool) -> LocalProcess:
+        return LocalProcess.start(
+            module,
+            ["--port", str(port), "--spine", self.spine_url],
+            state=self.state,
+            environment=outside_environment(self.state / "scratch"),
+            tethered=tethered,
+        )
+
     @property
     def _ports_file(self) -> Path:
         return self.state / "processes" / "ports.json"
@@ -218,6 +278,10 @@ class EmbeddedAws:
         self.spine.wait_until(lambda: answers(self.spine_port, "/_signalbox/health"), HEALTH_SECONDS)
         if self.estate is not None:
             self.estate.wait_until(lambda: answers(self.estate_port, "/_guard/health"), HEALTH_SECONDS)
+        if self.codeartifact is not None:
+            self.codeartifact.wait_until(
+                lambda: answers(self.codeartifact_port, "/_codeartifact/health"), HEALTH_SECONDS
+            )
 
 
 class Clients(Protocol):
@@ -248,7 +312,7 @@ class Elsewhere:
 
 def end_all(state: Path) -> bool:
     """Ends whatever still runs from `state`, whole or not, and removes what it unpacked; says if any did."""
-    running = [LocalProcess.recorded(state.absolute(), name) for name in ("estate", "spine")]
+    running = [LocalProcess.recorded(state.absolute(), name) for name in reversed(PARTS)]
     for process in running:
         if process is not None:
             process.stop()
@@ -257,9 +321,12 @@ def end_all(state: Path) -> bool:
     return any(running)
 
 
-def client_environment(estate_url: str | None) -> dict[str, str]:
-    """Credentials, region and the estate's endpoints, for a client anywhere."""
-    endpoints = dict.fromkeys(ESTATE_ENDPOINT_VARIABLES.values(), estate_url) if estate_url else {}
+def client_environment(estate_url: str | None, codeartifact_url: str | None) -> dict[str, str]:
+    """Credentials, region and the endpoints off the spine, for a client anywhere."""
+    endpoints = {
+        **dict.fromkeys(ESTATE_ENDPOINT_VARIABLES.values(), estate_url),
+        CODEARTIFACT_ENDPOINT_VARIABLE: codeartifact_url,
+    }
     return {
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
@@ -278,12 +345,18 @@ def inherited_environment(environment: Mapping[str, str] = os.environ) -> dict[s
 
 
 def spine_environment(
-    port: int, *, estate_url: str | None, scratch: Path, enforce_iam: bool, wait_scale: float
+    port: int,
+    *,
+    estate_url: str | None,
+    codeartifact_url: str | None,
+    scratch: Path,
+    enforce_iam: bool,
+    wait_scale: float,
 ) -> dict[str, str]:
     """The environment of the spine, and through it of every function: ministack's workers inherit it."""
     return (
         inherited_environment()
-        | client_environment(estate_url)
+        | client_environment(estate_url, codeartifact_url)
         | {
             "AUTH": "true" if enforce_iam else "false",
             # StartSyncExecution goes to "sync-" before its endpoint: no such name leads to a loopback.
@@ -305,10 +378,12 @@ def spine_environment(
     )
 
 
-def estate_environment(scratch: Path) -> dict[str, str]:
-    """The environment of moto and its guard."""
+def outside_environment(scratch: Path) -> dict[str, str]:
+    """The environment of what stands beside the spine: moto with its guard, and CodeArtifact."""
     return (
-        inherited_environment() | client_environment(None) | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
+        inherited_environment()
+        | client_environment(None, None)
+        | {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
     )
 
 
@@ -318,6 +393,15 @@ def answers(port: int, path: str) -> bool:
         return _ask(port, "GET", path, timeout=2)[0] == HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
+
+
+def _open(port: int, method: str, path: str, document: object) -> dict[str, Any]:
+    body = None if document is None else json.dumps(document)
+    status, answer = _ask(port, method, path, body, timeout=60)
+    if status != HTTPStatus.OK:
+        raise ProcessError(f"{method} {path} was refused: {answer.decode(errors='replace')}")
+    told: dict[str, Any] = json.loads(answer)
+    return told
 
 
 def _ask(port: int, method: str, path: str, body: str | None = None, *, timeout: float) -> tuple[int, bytes]:

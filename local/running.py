@@ -1,4 +1,4 @@
-"""The copy that `make up` leaves running: spine, estate, stack and fleet, described in .local/env."""
+"""The copy that `make up` leaves running: the embedded AWS, stack and fleet, described in .local/env."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local import fleet
+from local import fleet, teams
 from local.deployment import deploy
 from local.embedded import EmbeddedAws, end_all
 from local.processes import locked
+from local.workshop import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -40,12 +41,18 @@ def _up(settings: LocalSettings, report: Callable[[str], None]) -> Running:
     if attached is None:
         report("Starting the embedded AWS")
     aws = attached or EmbeddedAws.start(
-        settings.state, spine_port=settings.spine_port, estate_port=settings.estate_port, tethered=False
+        settings.state,
+        spine_port=settings.spine_port,
+        estate_port=settings.estate_port,
+        codeartifact_port=settings.codeartifact_port,
+        tethered=False,
     )
     try:
         deployment = deploy(aws, report=report)
         report("Making sure of the demo fleet")
         made = fleet.create(aws)
+        report("Making sure of the demo teams and their packages")
+        teams.create(Workshop(aws, deployment.outputs))
         write_environment(settings.env_file, environment(aws, deployment.outputs))
     except BaseException:
         if attached is None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from wsgiref.types import WSGIApplication
 
+POLL_SECONDS = 0.05
+"""How late `serve_forever` may see that it is told to stop."""
+
 
 class QuietHandler(WSGIRequestHandler):
     """Logs errors only, and doesn't hold small answers back."""

@@ -6,6 +6,7 @@ import os
 import random
 import socket
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -20,6 +21,12 @@ ACCESS_KEY = "test"
 SECRET_KEY = "test"  # noqa: S105 - both emulators take any word; there is nothing to protect
 SPINE_PORT = 4566
 ESTATE_PORT = 4567
+CODEARTIFACT_PORT = 4568
+PORT_VARIABLES = {
+    "SIGNALBOX_SPINE_PORT": SPINE_PORT,
+    "SIGNALBOX_ESTATE_PORT": ESTATE_PORT,
+    "SIGNALBOX_CODEARTIFACT_PORT": CODEARTIFACT_PORT,
+}
 # Below the range from which the operating system takes the ports of outgoing connections.
 FREE_PORTS = range(20_000, 32_000)
 
@@ -37,22 +44,24 @@ class LocalSettings:
 
     spine_port: int = SPINE_PORT
     estate_port: int = ESTATE_PORT
+    codeartifact_port: int = CODEARTIFACT_PORT
     state: Path = ROOT / ".local"
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] = os.environ) -> Self:
         """Raises SettingsError, naming the variable, for a port that isn't one."""
-        settings = cls(
-            spine_port=_port(environment, "SIGNALBOX_SPINE_PORT", SPINE_PORT),
-            estate_port=_port(environment, "SIGNALBOX_ESTATE_PORT", ESTATE_PORT),
+        ports = {name: _port(environment, name, default) for name, default in PORT_VARIABLES.items()}
+        for first, second in combinations(ports, 2):
+            if ports[first] == ports[second]:
+                raise SettingsError(
+                    f"{first} and {second} are both {ports[first]}: set one of them to another port"
+                )
+        return cls(
+            spine_port=ports["SIGNALBOX_SPINE_PORT"],
+            estate_port=ports["SIGNALBOX_ESTATE_PORT"],
+            codeartifact_port=ports["SIGNALBOX_CODEARTIFACT_PORT"],
             state=Path(environment.get("SIGNALBOX_STATE") or ROOT / ".local").absolute(),
         )
-        if settings.spine_port == settings.estate_port:
-            raise SettingsError(
-                f"SIGNALBOX_SPINE_PORT and SIGNALBOX_ESTATE_PORT are both {settings.spine_port}: "
-                "set one of them to another port"
-            )
-        return settings
 
     @property
     def env_file(self) -> Path:

@@ -6,6 +6,9 @@
         ?bus=signalbox-local                      … on another bus
         ?account=444455556666&region=eu-west-1    … on a bus of another account or region
     GET  /_signalbox/segments                     the newest segments of traces, by functions and services
+    GET  /_signalbox/builds                       the builds of CodeBuild that are held, queued or running
+    POST /_signalbox/builds                       {"hold": true}: those to come wait; {"duplicated": true}
+    POST /_signalbox/builds/release               lets all go that are held, or that of {"id": "…"}
 
 PutEvents refuses `aws.*` sources, as AWS does, and writes its own id, time and account. The second door is
 how an event of AWS's own arrives here: unchanged, whatever its source. Both are refused off the loopback.
@@ -41,7 +44,8 @@ from ministack.core import iam_actions, iam_evaluator, lambda_runtime
 from ministack.core.responses import get_account_id, get_region, request_scope
 from ministack.services import eventbridge, sts
 
-from local import propagation, service_roles, undelivered, workers
+from local import propagation, service_roles, task_tokens, undelivered, workers
+from local.builds.codebuild import Builds
 from local.segments import Collector
 from local.settings import HOST
 
@@ -49,6 +53,7 @@ type Scope = dict[str, Any]
 type Receive = Callable[[], Awaitable[dict[str, Any]]]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+PREFIX = "/_signalbox/"
 DEFAULT_BUS = "default"
 LOOPBACK = {"127.0.0.1", "::1"}
 LARGEST_BODY = 64 * 2**20
@@ -90,7 +95,7 @@ class RefusedError(Exception):
 
 async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """The ASGI application: our doors under /_signalbox/, ministack everywhere else."""
-    if scope["type"] == "http" and scope["path"].startswith("/_signalbox/"):
+    if scope["type"] == "http" and scope["path"].startswith(PREFIX):
         await _answer(scope, receive, send)
     else:
         propagation.inherit(scope.get("headers", ()))
@@ -119,18 +124,10 @@ async def _route(scope: Scope, receive: Receive) -> Answer:
     client = scope.get("client")
     if client is None or client[0] not in LOOPBACK:
         raise RefusedError(HTTPStatus.FORBIDDEN, "this door opens on the loopback only")
-    match scope["method"], scope["path"]:
-        case "GET", "/_signalbox/health":
-            return Answer(HTTPStatus.OK, {"status": "ok", "auth": ministack.AUTH})
-        case "GET", "/_signalbox/principal":
-            return Answer(HTTPStatus.OK, principal(parse_qs(scope["query_string"].decode())))
-        case "POST", "/_signalbox/events":
-            bus = Bus.of(parse_qs(scope["query_string"].decode()))
-            return Answer(HTTPStatus.OK, {"events": deliver(parse_events(await _body(receive)), bus)})
-        case "GET", "/_signalbox/segments":
-            return Answer(HTTPStatus.OK, dict(zip(("segments", "refused"), segments.contents(), strict=True)))
-        case method, path:
-            raise RefusedError(HTTPStatus.NOT_FOUND, f"no such door: {method} {path}")
+    door = DOORS.get((scope["method"], scope["path"].removeprefix(PREFIX)))
+    if door is None:
+        raise RefusedError(HTTPStatus.NOT_FOUND, f"no such door: {scope['method']} {scope['path']}")
+    return Answer(HTTPStatus.OK, door(parse_qs(scope["query_string"].decode()), await _body(receive)))
 
 
 async def _body(receive: Receive) -> bytes:
@@ -196,15 +193,27 @@ def batches_as_single_actions() -> None:
 
 def parse_events(body: bytes) -> list[dict[str, Any]]:
     """The events of a request: one JSON object, or a list. What is in them is the receiver's affair."""
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
+    document = _parsed(body)
     events = document if isinstance(document, list) else [document]
     for position, event in enumerate(events):
         if not isinstance(event, dict):
             raise RefusedError(HTTPStatus.BAD_REQUEST, f"event {position} is no JSON object")
     return events
+
+
+def parse_object(body: bytes) -> dict[str, Any]:
+    """The JSON object of a request; an empty one where there is none."""
+    document = _parsed(body or b"{}")
+    if not isinstance(document, dict):
+        raise RefusedError(HTTPStatus.BAD_REQUEST, "the body is no JSON object")
+    return document
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}") from error
 
 
 def deliver(events: list[dict[str, Any]], bus: Bus) -> list[dict[str, Any]]:
@@ -236,6 +245,45 @@ def _matches(name: str, rule: dict[str, Any], view: object, bus: str) -> bool:
     )
 
 
+def tell(event: dict[str, Any]) -> None:
+    """Puts an event of a service on the default bus of its account and Region."""
+    deliver([event], Bus(DEFAULT_BUS, event["account"], event["region"]))
+
+
+builds = Builds(tell)
+
+
+def switch_builds(body: bytes) -> dict[str, object]:
+    """Raises RefusedError 400 for a switch that isn't there."""
+    try:
+        builds.switch(parse_object(body))
+    except ValueError as error:
+        raise RefusedError(HTTPStatus.BAD_REQUEST, str(error)) from error
+    return builds.document()
+
+
+def release_builds(body: bytes) -> dict[str, object]:
+    """Raises RefusedError 404 for a build that isn't held."""
+    try:
+        return {"released": builds.turns.release(parse_object(body).get("id"))}
+    except LookupError as error:
+        raise RefusedError(HTTPStatus.NOT_FOUND, str(error)) from error
+
+
+DOORS: dict[tuple[str, str], Callable[[dict[str, list[str]], bytes], object]] = {
+    ("GET", "health"): lambda _query, _body: {"status": "ok", "auth": ministack.AUTH},
+    ("GET", "principal"): lambda query, _body: principal(query),
+    ("POST", "events"): lambda query, body: {"events": deliver(parse_events(body), Bus.of(query))},
+    ("GET", "segments"): lambda _query, _body: dict(
+        zip(("segments", "refused"), segments.contents(), strict=True)
+    ),
+    ("GET", "builds"): lambda _query, _body: builds.document(),
+    ("POST", "builds"): lambda _query, body: switch_builds(body),
+    ("POST", "builds/release"): lambda _query, body: release_builds(body),
+}
+"""What answers a door, from the query and the body."""
+
+
 async def _serve(port: int, scratch: Path) -> None:
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -258,6 +306,7 @@ def _leave(scratch: Path, failure: BaseException | None) -> Never:
     """
     if failure:
         logger.error("the spine failed", exc_info=failure)
+    builds.end()
     lambda_runtime.reset()
     shutil.rmtree(scratch, ignore_errors=True)
     logging.shutdown()
@@ -288,7 +337,9 @@ def main() -> None:
     propagation.install(segments.take)
     undelivered.install()
     service_roles.install()
+    task_tokens.install()
     workers.install()
+    builds.install(options.scratch)
     asyncio.run(_serve(options.port, options.scratch))
 
 

@@ -17,6 +17,8 @@ from local.embedded import EmbeddedAws
 from local.settings import LocalSettings
 from signalbox.clock import iso
 from signalbox.documents.models import QUARANTINED
+from signalbox.packages.outcomes import shown_state
+from signalbox.packages.releases import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from signalbox.documents.entries import Entry
     from signalbox.ledger.actions import Action
     from signalbox.ledger.records import Rejection
+    from signalbox.packages.entries import Entry as Release
     from signalbox.spot.episodes import Episode
 
 
@@ -46,6 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     said = Said(
         account.windows(options.windows),
         account.documents(options.documents),
+        account.releases(options.releases),
         account.rejections(),
         account.queues(),
     )
@@ -60,12 +64,15 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local status",
         description="What happened, from the ledger: episodes, actions with outcome and reason, "
-        "open windows, documents with outcome and reason, those under way, rejected events, and the depths "
-        "of the queues. It reads the whole ledger, as nobody should on AWS.",
+        "open windows, documents with outcome and reason, those under way, releases of packages, rejected "
+        "events, and the depths of the queues. It reads the whole ledger, as nobody should on AWS.",
     )
     parser.add_argument("--windows", type=int, default=5, metavar="N", help="the newest N (default: 5)")
     parser.add_argument(
         "--documents", type=int, default=20, metavar="N", help="the N settled last (default: 20)"
+    )
+    parser.add_argument(
+        "--releases", type=int, default=20, metavar="N", help="the N changed last (default: 20)"
     )
     parser.add_argument("--json", action="store_true", help="the same as JSON, for programs")
     return parser
@@ -77,6 +84,7 @@ class Said:
 
     windows: Sequence[WindowAccount]
     documents: DocumentsAccount
+    releases: Sequence[Release]
     rejections: Sequence[Rejection]
     queues: Sequence[Depth]
 
@@ -99,6 +107,7 @@ class Said:
                 "settled": [_document(entry) for entry in self.documents.settled],
                 "under_way": [msgspec.to_builtins(entry) for entry in self.documents.under_way],
             },
+            "releases": [msgspec.to_builtins(entry) for entry in self.releases],
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
             "queues": [asdict(queue) for queue in self.queues],
         }
@@ -106,7 +115,7 @@ class Said:
 
 def show(console: Console, said: Said) -> None:
     """The account for a person."""
-    if not said.windows and not said.documents.objects:
+    if not (said.windows or said.documents.objects or said.releases):
         console.print("No event yet. Send one: make send EVENT=events/spot/interruption_warning.json")
     for account in said.windows:
         opened = iso(account.pointer.opened_at) if account.state == "open" else ""
@@ -116,6 +125,8 @@ def show(console: Console, said: Said) -> None:
             console.print(actions_table(account.actions))
     if said.documents.objects:
         console.print(documents_table(said.documents))
+    if said.releases:
+        console.print(releases_table(said.releases))
     if said.rejections:
         console.print(rejections_table(said.rejections))
     depths = table("queue", "waiting", "in flight", title="Queues")
@@ -141,6 +152,27 @@ def documents_table(documents: DocumentsAccount) -> Table:
         )
     for entry in documents.under_way:
         rows.add_row(_object(entry), "under way" if entry.busy_until else "comes again", _why(entry))
+    return rows
+
+
+def releases_table(releases: Sequence[Release]) -> Table:
+    """One row a release: how far it is, what was told of it, why it stands."""
+    rows = table("release", "state", "try", "wave", "builds", "told", "why", title="Releases")
+    for entry in releases:
+        release = entry.release
+        done = sum(build.progress is Progress.SUCCEEDED for build in release.builds.values())
+        told = entry.outcome if entry.settled == release.execution else ""
+        troubles = [f"{package}: {why}" for package, why in sorted(entry.troubles.items())]
+        rows.add_row(
+            escape(release.version),
+            escape(shown_state(entry)),
+            f"{release.round}.{release.tries + 1}",
+            f"{release.wave + 1} of {len(release.waves)}" if release.waves else "-",
+            f"{done} of {len(release.builds)}" if release.builds else "-",
+            told or "-",
+            escape("; ".join(filter(None, [entry.detail, *troubles]))) or "-",
+            style="red" if release.reason else None,
+        )
     return rows
 
 

@@ -14,22 +14,27 @@ from botocore.exceptions import BotoCoreError
 
 from operations import (
     backfill_command,
+    jobs_command,
     notifications_command,
+    owners_command,
+    policy_command,
+    releases_command,
     routes_command,
     search_command,
     upload_command,
 )
 from operations.announcing import announce
+from operations.declaring import DeclarationError
 from operations.probing import probe
 from operations.removing import remove
-from operations.replay import DOMAINS, MOST, QUEUES, Request, replay
-from operations.routes_command import RoutesFileError
+from operations.replay import DOMAINS, MOST, QUEUES, REDRIVEN, Request, replay
 from operations.showing import UNITS
 from operations.stacks import Stack, StackError
 from operations.upload_command import FilesError
 from signalbox.aws.clients import client
 from signalbox.clock import from_iso
-from signalbox.errors import AccessDeniedError, SignalboxError
+from signalbox.errors import AccessDeniedError, RejectedError, SignalboxError
+from signalbox.packages.coordinates import Package, PackageVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,14 +45,16 @@ REPLAY = """\
 Shows what lies in a dead-letter queue: how old each message is, why it is there, what replaying it would come
 to. With --execute it is done:
 
-  rule    events that EventBridge could not put into the intake queue. Each is sent there, as EventBridge
+  rule    events that EventBridge could not put into their queue. Each is sent there, as EventBridge
           would have, and deleted only after SQS confirmed it. Run it again after an interruption: what is
           sent twice is dropped by the ledger.
-  intake  messages that the intake could not take in five tries. SQS moves them all back by itself; this
-          follows it.
+  intake  messages that the intake could not take in five tries, Packages' in eight. SQS moves them all back
+          by itself; this follows it.
+  builds  the same of the ends of builds, of Packages.
   sweep   runs of Spot's sweeper that failed. There is nothing to replay, since the next minute's run does the
           same: they are thrown away, and the alarm ends.
   compact the same of the runs that merge the files of the documents' index.
+  job     the same of jobs that never began, and of alerts about jobs.
 
 Mend the cause first (docs/runbook.md). An event older than the stack's SpotMaximumEventAgeSeconds leads to no
 action any more: replaying it records it as stale."""
@@ -84,6 +91,37 @@ the intake queue. It is also the way to do again what failed or lies in quaranti
 It may be repeated and interrupted: what the index has of an object is replaced.
 
 Objects that were deleted while nobody listened it can't see."""
+JOB = """\
+Runs a job of the stack and follows it to its end: exits with 0 if it succeeded. Without a name it lists the
+jobs: CodeBuild projects whose name begins with the stack's and -job-. A job that is under way already is
+followed, not started again. An interruption ends the following, not the job."""
+RELEASES = """\
+Releases of packages: a version that was published, the dependents that are rebuilt with it, its promotion.
+KEY is format/namespace/name/version, as npm/acme/ui/1.0.0 or pypi//requests/2.32.0; docs/packages.md has the
+rest."""
+LIST_RELEASES = """\
+Shows the newest releases, with what they wait for. It asks Step Functions for the newest executions, which
+that keeps for 90 days: a release whose first execution has not begun is not among them."""
+SHOW_RELEASE = """\
+Shows how far a release is: its waves with each build, what the policy says, why it stands, whom it concerns;
+with --plan also what was decided of each dependent, and why."""
+RETRY_RELEASE = """\
+Has a release that stands try again, from where it stopped: builds that failed are built again, what was
+refused by the policy is judged and planned anew. Without --yes it says what that would come to."""
+APPROVE_RELEASE = """\
+Has a dry run built and promoted. Without --yes it says what that would come to."""
+WHO = """\
+Shows whose newest version depends on a package directly, by the index of dependents. PACKAGE is
+format/namespace/name, as npm/acme/ui. Nothing is changed."""
+POLICY = """\
+What a release may be: licences, denied packages, how dependencies are pinned, what semantic versioning
+promises, which dependents are rebuilt. It is JSON in a parameter of Systems Manager; docs/packages.md has the
+form. default prints the one that holds where none is declared. put shows what differs, and with --yes
+releases are judged by the file within a minute."""
+OWNERS = """\
+Who owns which packages, which CodeBuild project builds them, and where to reach the owner: JSON in one
+parameter of Systems Manager an owner; docs/packages.md has the form. put shows what differs, and with --yes
+releases are planned, and owners told, by the file within a minute."""
 PERMISSIONS = """\
 A replay needs cloudformation:DescribeStacks and DescribeStackResource; sqs:GetQueueAttributes,
 ReceiveMessage, DeleteMessage and ChangeMessageVisibility on the dead-letter queues, sqs:SendMessage on the
@@ -95,7 +133,12 @@ s3:ListBucket to learn a bucket's Region, dynamodb:BatchGetItem and PutItem on t
 needs s3:ListBucket, and sqs:SendMessage on the intake queue. A search needs athena:StartQueryExecution,
 GetQueryExecution, GetQueryResults and StopQueryExecution on the workgroup, glue:GetDatabase, GetTable and
 GetPartitions, s3:GetObject, PutObject, ListBucket and GetBucketLocation on the work bucket. For table, queue
-and bucket also kms:Decrypt and kms:GenerateDataKey of the stack's key."""
+and bucket also kms:Decrypt and kms:GenerateDataKey of the stack's key. Releases need
+cloudformation:DescribeStacks, dynamodb:BatchGetItem on the ledger's table, ssm:GetParametersByPath on the
+owners; a list also states:ListExecutions and DescribeExecution, another try states:DescribeExecution, and
+sqs:SendMessage on the Packages intake queue; policy and owners ssm:GetParameter and PutParameter. A job needs
+codebuild:StartBuild, ListBuildsForProject and BatchGetBuilds on its project, logs:GetLogEvents on its log
+group; the list, codebuild:ListProjects."""
 
 
 class UsageError(ValueError):
@@ -115,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return int(options.run(options, _place(options)))
-    except (UsageError, StackError, RoutesFileError, FilesError) as error:
+    except (UsageError, StackError, DeclarationError, FilesError) as error:
         print(error, file=sys.stderr)
         return 2
     except (SignalboxError, BotoCoreError) as error:
@@ -136,7 +179,10 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--domain", choices=DOMAINS, default="spot", help="whose (default: spot)")
     command.add_argument("--execute", action="store_true", help="do it; without this nothing is changed")
     command.add_argument(
-        "--limit", type=_positive, metavar="N", help=f"no more than N (default: {MOST:,}; not for intake)"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help=f"no more (default: {MOST:,}; not of intake, builds)",
     )
     command.add_argument(
         "--since",
@@ -151,7 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_probe)
     command = _command(commands, "remove", "delete a preview stack and all it leaves behind", REMOVE)
     command.set_defaults(run=_remove)
+    command = _command(commands, "job", "run a job of the stack, or list them", JOB)
+    command.add_argument("name", nargs="?", default="", metavar="NAME")
+    command.add_argument("--no-wait", action="store_true", help="start it, and don't wait for its end")
+    command.set_defaults(run=_job)
     _documents(commands)
+    _packages(commands)
     return parser
 
 
@@ -203,6 +254,64 @@ def _documents(commands: Any) -> None:
     command.set_defaults(run=_upload)
 
 
+def _packages(commands: Any) -> None:
+    """The commands of the Packages domain."""
+    releases = _bare_command(commands, "releases", "releases of packages, and what they go by", RELEASES)
+    actions = releases.add_subparsers(dest="action", required=True, metavar="ACTION")
+    command = _command(actions, "list", "show the newest", LIST_RELEASES)
+    command.add_argument("--open", action="store_true", help="only those of which something may yet come")
+    command.add_argument(
+        "--limit", type=_positive, default=20, metavar="N", help="no more than N (default: 20)"
+    )
+    command.set_defaults(run=_list_releases)
+    command = _command(actions, "show", "show one", SHOW_RELEASE)
+    command.add_argument("key", type=_version_key, metavar="KEY")
+    command.add_argument("--plan", action="store_true", help="also what was decided of each dependent")
+    command.set_defaults(run=_show_release)
+    for name, purpose, about, acts in (
+        ("retry", "try again what did not go well", RETRY_RELEASE, False),
+        ("approve", "have a dry run built and promoted", APPROVE_RELEASE, True),
+    ):
+        command = _command(actions, name, purpose, about)
+        command.add_argument("key", type=_version_key, metavar="KEY")
+        _add_yes(command)
+        command.set_defaults(run=_try_release, acts=acts)
+    command = _command(actions, "who", "show who depends on a package", WHO)
+    command.add_argument("package", type=_package_key, metavar="PACKAGE")
+    command.set_defaults(run=_who)
+    _policy(_bare_command(actions, "policy", "what a release may be", POLICY))
+    _owners(_bare_command(actions, "owners", "whose packages are whose", OWNERS))
+
+
+def _policy(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="what", required=True, metavar="ACTION")
+    command = _bare_command(actions, "default", "print the policy that holds without one", POLICY)
+    command.set_defaults(run=lambda *_: policy_command.default(), stack="", local=False)
+    command = _bare_command(actions, "check", "check a file of a policy", POLICY)
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.set_defaults(run=lambda options, _: policy_command.check(options.file), stack="", local=False)
+    command = _command(actions, "show", "show the one that holds", POLICY)
+    command.set_defaults(run=lambda _, place: policy_command.show(_stack(place), place.clients("ssm")))
+    command = _command(actions, "put", "have the stack go by a file of a policy", POLICY)
+    command.add_argument("file", type=Path, metavar="FILE")
+    _add_yes(command)
+    command.set_defaults(run=_put_policy)
+
+
+def _owners(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="what", required=True, metavar="ACTION")
+    command = _bare_command(actions, "check", "check a file of an owner", OWNERS)
+    command.add_argument("file", type=Path, metavar="FILE")
+    command.set_defaults(run=lambda options, _: owners_command.check(options.file), stack="", local=False)
+    command = _command(actions, "list", "show all of them", OWNERS)
+    command.set_defaults(run=lambda _, place: owners_command.list_owners(_stack(place), place.clients("ssm")))
+    command = _command(actions, "put", "name an owner, or name it otherwise", OWNERS)
+    command.add_argument("owner", metavar="OWNER")
+    command.add_argument("file", type=Path, metavar="FILE")
+    _add_yes(command)
+    command.set_defaults(run=_put_owner)
+
+
 def _add_yes(command: argparse.ArgumentParser) -> None:
     command.add_argument("--yes", action="store_true", help="do it; without this nothing is changed")
 
@@ -237,6 +346,22 @@ def _since(text: str) -> float:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no time: write 2h, 30m, 3d or 2026-01-31T12:00:00Z"
         ) from error
+
+
+def _version_key(text: str) -> str:
+    """As in ``npm/acme/ui/1.0.0``."""
+    try:
+        return PackageVersion.parse_key(text).key
+    except RejectedError as error:
+        raise argparse.ArgumentTypeError(error.what) from error
+
+
+def _package_key(text: str) -> str:
+    """As in ``npm/acme/ui``."""
+    try:
+        return Package.parse_key(text).key
+    except RejectedError as error:
+        raise argparse.ArgumentTypeError(error.what) from error
 
 
 def _s3_url(text: str) -> tuple[str, str]:
@@ -275,12 +400,17 @@ def _remove(_: argparse.Namespace, place: Place) -> int:
     return 0
 
 
+def _job(options: argparse.Namespace, place: Place) -> int:
+    request = jobs_command.Request(options.name, wait=not options.no_wait)
+    return jobs_command.jobs(request, place.stack, place.clients)
+
+
 def _replay(options: argparse.Namespace, place: Place) -> int:
     if options.queue not in DOMAINS[options.domain]:
         there = ", ".join(DOMAINS[options.domain])
         raise UsageError(f"The domain {options.domain} has the queues {there} only.")
-    if options.queue == "intake" and options.limit:
-        raise UsageError("SQS moves a queue as a whole: leave --limit out with --queue intake.")
+    if options.queue in REDRIVEN and options.limit:
+        raise UsageError(f"SQS moves a queue as a whole: leave --limit out with --queue {options.queue}.")
     if options.queue != "rule" and options.since:
         raise UsageError("--since is only for --queue rule.")
     request = Request(
@@ -343,6 +473,35 @@ def _backfill(options: argparse.Namespace, place: Place) -> int:
         execute=options.yes,
     )
     return backfill_command.backfill(request, _stack(place), place.clients)
+
+
+def _deployed(place: Place) -> releases_command.Deployed:
+    return releases_command.Deployed(_stack(place), place.clients)
+
+
+def _list_releases(options: argparse.Namespace, place: Place) -> int:
+    return releases_command.list_releases(_deployed(place), options.limit, open_only=options.open)
+
+
+def _show_release(options: argparse.Namespace, place: Place) -> int:
+    return releases_command.show(_deployed(place), options.key, plan=options.plan)
+
+
+def _try_release(options: argparse.Namespace, place: Place) -> int:
+    return releases_command.try_again(_deployed(place), options.key, acts=options.acts, execute=options.yes)
+
+
+def _who(options: argparse.Namespace, place: Place) -> int:
+    return releases_command.who(_deployed(place), options.package)
+
+
+def _put_policy(options: argparse.Namespace, place: Place) -> int:
+    return policy_command.put(options.file, _stack(place), place.clients("ssm"), execute=options.yes)
+
+
+def _put_owner(options: argparse.Namespace, place: Place) -> int:
+    ssm = place.clients("ssm")
+    return owners_command.put(options.owner, options.file, _stack(place), ssm, execute=options.yes)
 
 
 def _upload(options: argparse.Namespace, place: Place) -> int:

@@ -21,6 +21,8 @@ type Prospect = Literal["handled", "stale", "discarded", "unreadable", "passed o
 """What a replay comes to: handled like any event; recorded as too old; thrown away; left where it is, being
 no event; left where it is, being older than was asked for."""
 
+SUBJECTS = ("instance-id", "EC2InstanceId", "build-id", "release")
+"""Members of an event's detail that say what it is about."""
 WANTED: frozenset[Prospect] = frozenset({"handled", "stale", "discarded"})
 BATCH_ENTRIES = 10
 BATCH_BYTES = 256 * 1024
@@ -88,8 +90,14 @@ def judge(letter: Letter, terms: Terms) -> Finding:
 
 def _title(envelope: Envelope) -> str:
     detail = envelope.detail
-    subject = detail.get("instance-id") or detail.get("EC2InstanceId") or _object(detail) or envelope.id
+    subject = next(filter(None, (detail.get(name) for name in SUBJECTS)), "")
+    subject = subject or _object(detail) or _version(detail) or envelope.id
     return f"{envelope.detail_type} {subject}"
+
+
+def _version(detail: dict[str, Any]) -> str:
+    named = [detail.get(f"package{part}") for part in ("Format", "Namespace", "Name", "Version")]
+    return "/".join(each or "" for each in named) if named[-1] else ""
 
 
 def _object(detail: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from operations.redriving import redrive
 from operations.replaying import go_through
 from operations.showing import done, letters_table, looked_at
 from operations.stacks import Stack
+from signalbox.eventbridge import parse_envelope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,11 +36,21 @@ QUEUES = {
     "intake": "IntakeDeadLetterQueue",
     "sweep": "SweepDeadLetterQueue",
     "compact": "CompactDeadLetterQueue",
+    "builds": "BuildsDeadLetterQueue",
+    "job": "JobDeadLetterQueue",
 }
 """Each dead-letter queue's name in the template, without the domain's."""
-DOMAINS = {"spot": ("rule", "intake", "sweep"), "documents": ("rule", "intake", "compact")}
+DOMAINS = {
+    "spot": ("rule", "intake", "sweep"),
+    "documents": ("rule", "intake", "compact"),
+    "packages": ("rule", "intake", "builds", "job"),
+}
 """Which of them a domain has."""
-RUNS = {"sweep", "compact"}
+REDRIVEN = {"intake", "builds"}
+"""Those that SQS fills, and empties by itself."""
+TAKERS = {"aws.codebuild": "BuildsQueue"}
+"""The source of an event → the queue that its rule delivers to; the others' is the intake's."""
+RUNS = {"sweep", "compact", "job"}
 """Those of runs by the clock: the next run does what a failed one left undone."""
 AGES = {"spot": "SpotMaximumEventAgeSeconds"}
 """The parameter that says how old an event may be; where there is none, none is too old to act on."""
@@ -69,17 +81,16 @@ def replay(request: Request, stack_name: str, cloudformation: CloudFormationClie
     """Shows or does it; returns 0, or 1 where something that was to be replayed was not."""
     stack = Stack.find(cloudformation, stack_name)
     queue = Queue(sqs, stack.queue_url(request.name))
-    intake = Queue(sqs, stack.queue_url(request.queue_of("IntakeQueue")))
     waiting = {
         kind: Queue(sqs, stack.queue_url(request.queue_of(QUEUES[kind]))).waiting()
         for kind in DOMAINS[request.domain]
     }
     told = ", ".join(f"{kind} {count}" for kind, count in waiting.items())
     print(f"Stack {stack.name} in {stack.region}. In the dead-letter queues: {told}.")
-    if request.queue == "intake" and request.execute:
+    if request.queue in REDRIVEN and request.execute:
         return _redrive(MoveTasks(sqs, queue.arn()), request.name)
     judged = _judge(request, stack)
-    outcome = _go_through(request, queue, judged, _deliver(request, intake), waiting[request.queue])
+    outcome = _go_through(request, queue, judged, _deliver(request, stack, sqs), waiting[request.queue])
     if outcome.seen:
         terminal().print(letters_table(outcome, request.name, time.time()))
     print("\n".join([*looked_at(outcome), *_ending(request, outcome)]))
@@ -93,10 +104,21 @@ def _judge(request: Request, stack: Stack) -> Callable[[Letter], Finding]:
     return partial(judge, terms=Terms(time.time(), oldest, request.since))
 
 
-def _deliver(request: Request, intake: Queue) -> Deliver | None:
+def _deliver(request: Request, stack: Stack, sqs: SQSClient) -> Deliver | None:
     if not request.execute:
         return None
-    return intake.send if request.queue == "rule" else _discard
+    if request.queue != "rule":
+        return _discard
+
+    def deliver(letters: Sequence[Letter]) -> set[str]:
+        """Each to the queue that its rule delivers to."""
+        by_queue = defaultdict(list)
+        for letter in letters:
+            by_queue[TAKERS.get(parse_envelope(letter.body).source, "IntakeQueue")].append(letter)
+        queues = {name: Queue(sqs, stack.queue_url(request.queue_of(name))) for name in by_queue}
+        return set().union(*(queues[name].send(part) for name, part in by_queue.items()))
+
+    return deliver
 
 
 def _discard(letters: Sequence[Letter]) -> set[str]:
@@ -147,6 +169,6 @@ def _ending(request: Request, outcome: Outcome) -> list[str]:
     if request.execute:
         return done(outcome, "thrown away" if request.queue in RUNS else "replayed")
     lines = ["Nothing was changed. To do it, say the same again with --execute."]
-    if request.queue == "intake":
+    if request.queue in REDRIVEN:
         lines.append("Why the intake could not take them stands in its log: messages returned to the queue.")
     return lines

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from difflib import unified_diff
 from typing import TYPE_CHECKING
 
-import msgspec
 from rich.markup import escape
 
 from local.display import table, terminal
 from local.progress import Steps
+from operations.declaring import Declaration, DeclarationError, declare, text_of
 from operations.hearing import Hearing
-from signalbox.aws.calls import call
-from signalbox.documents.aws_routes import read_declaration, read_routes
+from signalbox.documents.aws_routes import read_routes
 from signalbox.documents.globs import UndecidedError
 from signalbox.documents.models import Options
 from signalbox.documents.routes import default_routes, findings, parse_routes, reach, sparing
@@ -26,21 +24,15 @@ if TYPE_CHECKING:
     from operations.stacks import Stack
     from signalbox.documents.routes import Finding, Route, Routes
 
-MOST_CHARACTERS = (
-    8 * 1_024
-)  # of an advanced parameter: "Managing parameter tiers", Systems Manager User Guide
 PARAMETER, BUCKET = "DocumentsRoutesParameter", "DocumentsBucketName"
 WORK_BUCKET = "DocumentsWorkBucketName"
 """Outputs of the stack."""
+SHORTER = "Join routes with braces: *.{pdf,docx}."
 MEANINGS = {
     "overlap": "both match; the earlier one has it",
     "unreachable": "the earlier ones take all that it matches",
     "undecided": "too involved to tell: make the patterns simpler",
 }
-
-
-class RoutesFileError(Exception):
-    """The file can't be declared; says what to change in it."""
 
 
 def check(path: Path) -> int:
@@ -67,73 +59,23 @@ def show(stack: Stack, ssm: SSMClient) -> int:
 
 def put(path: Path, stack: Stack, ssm: SSMClient, *, execute: bool) -> int:
     """Shows what would change, and declares it where it is to be done."""
-    text, routes = _text(path), _read(path)
-    if not _shown(routes):
-        raise RoutesFileError(f"{path}: take out or move up what can't be reached. Nothing was changed.")
+    if not _shown(routes := _read(path)):
+        raise DeclarationError(f"{path}: take out or move up what can't be reached. Nothing was changed.")
     print("\n".join(Hearing.of(stack).deaf_routes(routes)))
-    parameter = stack.output(PARAMETER)
-    before, after = _lines(_declared(stack, ssm)), _lines(text)
-    if before == after:
-        print(f"{parameter} says so already.")
-        return 0
-    print("\n".join(unified_diff(before, after, f"{parameter} now", str(path), lineterm="")))
-    if not execute:
-        print("Nothing was changed. To do it, say the same again with --yes.")
-        return 0
-    _write(ssm, parameter, _compact(text, path))
-    print(f"{parameter} is written. Within a minute all functions go by it; a backfill redoes what is there.")
+    declaration = Declaration(
+        path, stack.output(PARAMETER), "Which objects are indexed, and how: make routes", SHORTER
+    )
+    if declare(declaration, ssm, execute=execute):
+        print(f"{declaration.parameter} is written.")
+        print("Within a minute all functions go by it; a backfill redoes what is there.")
     return 0
-
-
-def _declared(stack: Stack, ssm: SSMClient) -> str | None:
-    return read_declaration(ssm, stack.output(PARAMETER))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise RoutesFileError(f"{path} can't be read: {error}") from error
 
 
 def _read(path: Path) -> Routes:
     try:
-        return parse_routes(_text(path))
+        return parse_routes(text_of(path))
     except RejectedError as error:
-        raise RoutesFileError(f"{path}: {error}") from error
-
-
-def _write(ssm: SSMClient, parameter: str, text: str) -> None:
-    """Larger than 4 KB it becomes an advanced parameter, which costs some cents a month."""
-    call(
-        ssm.put_parameter,
-        Name=parameter,
-        Description="Which objects are indexed, and how: make routes",
-        Value=text,
-        Type="String",
-        Overwrite=True,
-        Tier="Intelligent-Tiering",
-    )
-
-
-def _compact(text: str, path: Path) -> str:
-    made = msgspec.json.format(text, indent=-1)
-    if len(made) > MOST_CHARACTERS:
-        raise RoutesFileError(
-            f"{path} comes to {len(made):,} characters; a parameter holds {MOST_CHARACTERS:,}. "
-            "Join routes with braces: *.{pdf,docx}."
-        )
-    return made
-
-
-def _lines(text: str | None) -> list[str]:
-    """What is there, whether it makes sense or not."""
-    if text is None:
-        return []
-    try:
-        return msgspec.json.format(text, indent=2).splitlines()
-    except msgspec.DecodeError:
-        return text.splitlines()
+        raise DeclarationError(f"{path}: {error}") from error
 
 
 def _shown(routes: Routes) -> bool:

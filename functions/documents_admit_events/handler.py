@@ -13,12 +13,12 @@ from signalbox.aws.clients import ONCE, client
 from signalbox.aws.executions import SYNC_READ_TIMEOUT_SECONDS, SyncExecutions
 from signalbox.aws.queues import SqsQueue
 from signalbox.documents.aws_routes import ParameterRoutes
-from signalbox.documents.intake import EXECUTIONS_AT_ONCE, AdmitEvents, Retries
+from signalbox.documents.intake import EXECUTIONS_AT_ONCE, AdmitEvents
 from signalbox.documents.settings import AdmitSettings
-from signalbox.documents.side_by_side import SideBySide
 from signalbox.documents.telemetry import report_admission
-from signalbox.intake import messages_of
+from signalbox.intake import Retries, messages_of
 from signalbox.ledger.dynamodb import DynamoLedger
+from signalbox.side_by_side import SideBySide
 from signalbox.telemetry.steps import step
 
 

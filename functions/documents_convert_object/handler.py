@@ -16,9 +16,9 @@ from signalbox.documents.conversion.converters import Limits
 from signalbox.documents.conversion.converting import UPLOADS_AT_ONCE, ConvertObject
 from signalbox.documents.conversion.sandbox import Sandbox, keep_to_oneself
 from signalbox.documents.settings import WorkSettings
-from signalbox.documents.side_by_side import SideBySide
 from signalbox.documents.tasks import parse_task
 from signalbox.documents.telemetry import report_conversion
+from signalbox.side_by_side import SideBySide
 from signalbox.telemetry.steps import step
 
 

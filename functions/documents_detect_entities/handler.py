@@ -13,9 +13,9 @@ from signalbox.documents.aws_analysis import ComprehendEntities
 from signalbox.documents.aws_objects import Objects
 from signalbox.documents.entities import CALLS_AT_ONCE, DetectEntities
 from signalbox.documents.settings import WorkSettings
-from signalbox.documents.side_by_side import SideBySide
 from signalbox.documents.tasks import parse_task
 from signalbox.documents.telemetry import report_analysis
+from signalbox.side_by_side import SideBySide
 from signalbox.telemetry.steps import step
 
 

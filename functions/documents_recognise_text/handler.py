@@ -15,9 +15,9 @@ from signalbox.documents.aws_analysis import TextractLines
 from signalbox.documents.aws_objects import Objects
 from signalbox.documents.recognition import PAGES_AT_ONCE, RecogniseText
 from signalbox.documents.settings import WorkSettings
-from signalbox.documents.side_by_side import SideBySide
 from signalbox.documents.tasks import parse_task
 from signalbox.documents.telemetry import report_recognition
+from signalbox.side_by_side import SideBySide
 from signalbox.telemetry.steps import step
 
 HAND_BACK_SECONDS = 15.0  # before the function's timeout: for a page that hangs, and for keeping the text

@@ -18,14 +18,14 @@ from local.codeartifact.errors import ServiceError, denied
 from local.codeartifact.model import Domain, PackageKey, Repository, domain_arn, package_arn, repository_arn
 from local.codeartifact.policies import Caller, Policy, Verdict
 from local.estate.errors import AwsError
-from local.estate.requests import ROOT_OF_ACCOUNT
+from local.identity import ROOT_OF_ACCOUNT
 from local.settings import ACCESS_KEY, ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from local.codeartifact.registry import Call, Registry
-    from local.estate.authorization import IdentitySource, Principal
+    from local.identity import IdentitySource, Principal
 
 # All accounts here are in one organisation, so that a policy may ask for it.
 ORGANIZATION = "o-embedded00"

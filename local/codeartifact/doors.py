@@ -58,6 +58,9 @@ class Doors:
         match request.method, door:
             case "POST", "seed":
                 return {"published": service.seed(_document(request))}
+            case "POST", "forget":
+                service.access.forget()
+                return {}
             case "POST", "reset":
                 service.restore()
                 return {}

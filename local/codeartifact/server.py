@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 
 from local.codeartifact.service import CodeArtifact
 from local.codeartifact.spine import SpineBus
-from local.estate.spine import SpineIdentity
-from local.serving import log_to_stderr, loopback_server, stop_on_signals
-from local.settings import HOST
+from local.identity import SpineIdentity
+from local.serving import POLL_SECONDS, log_to_stderr, loopback_server, stop_on_signals
+from local.settings import CODEARTIFACT_PORT, HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PORT = 4568
 # How late a delayed event may be.
 DELIVERY_SECONDS = 0.1
 
@@ -52,7 +51,7 @@ def main() -> None:
         resources.enter_context(delivering(application))
         stop_on_signals(server)
         logger.info("CodeArtifact listens on http://%s:%s", HOST, server.port)
-        server.serve_forever()
+        server.serve_forever(POLL_SECONDS)
     logger.info("stopped")
 
 
@@ -70,7 +69,9 @@ def _arguments() -> argparse.Namespace:
         prog="python -m local.codeartifact",
         description="CodeArtifact for local work, in memory, on the loopback.",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="on the loopback (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=CODEARTIFACT_PORT, help="on the loopback (default: %(default)s)"
+    )
     parser.add_argument(
         "--spine",
         metavar="URL",

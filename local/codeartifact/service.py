@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from local.codeartifact.delivery import Bus
     from local.codeartifact.policies import Caller
-    from local.estate.authorization import IdentitySource
+    from local.identity import IdentitySource
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from local.cli import print_left_out
-from local.demo import documents, spot
+from local.demo import documents, packages, spot
 from local.demo.findings import findings_table
 from local.deployment import deploy
 from local.display import terminal
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-ACTS = {"spot": spot, "documents": documents}
+ACTS = {"spot": spot, "documents": documents, "packages": packages}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,14 +17,12 @@ from local import events
 from local.demo.findings import Finding
 from local.display import table
 from local.estate.scans import scanned_pdf
+from local.library import Library
 from local.progress import Steps
 from local.samples import WORD, make
 from local.settings import ROOT
-from signalbox.documents.aws_athena import AthenaSearch
-from signalbox.documents.entries import Entry, entry_key, entry_of
 from signalbox.documents.models import QUARANTINED
 from signalbox.documents.searching import Query
-from signalbox.ledger.dynamodb import DynamoLedger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
 
     from local.embedded import EmbeddedAws
     from local.inbox import Heard, Inbox
+    from signalbox.documents.entries import Entry
     from signalbox.documents.searching import Match
 
 PARAMETERS: Final[Mapping[str, str]] = {}
@@ -75,54 +73,6 @@ EXPECTED = {
 }
 PATIENCE_SECONDS = 120.0
 POLL_SECONDS = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """The deployed domain: its bucket, its ledger, its index."""
-
-    aws: EmbeddedAws
-    outputs: Mapping[str, str]
-
-    @property
-    def bucket(self) -> str:
-        return self.outputs["DocumentsBucketName"]
-
-    def put(self, key: str, body: bytes) -> None:
-        self.aws.client("s3").put_object(Bucket=self.bucket, Key=key, Body=body)
-
-    def delete(self, key: str) -> None:
-        self.aws.client("s3").delete_object(Bucket=self.bucket, Key=key)
-
-    def entries(self) -> dict[str, Entry]:
-        """Key → what the ledger knows of it."""
-        ledger = DynamoLedger(self.aws.client("dynamodb"), self.outputs["LedgerTableName"], time.time)
-        keys = {entry_key(self.bucket, key): key for key in EXPECTED}
-        return {keys[name]: entry_of(record) for name, record in ledger.records(list(keys)).items()}
-
-    def is_quiet(self) -> bool:
-        """Whether no event is on its way."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        url = self.outputs["DocumentsIntakeQueueUrl"]
-        found = self.aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
-        return not any(int(found["Attributes"][name]) for name in names)
-
-    def search(self, query: Query) -> tuple[Match, ...]:
-        """What Athena answers."""
-        database, workgroup = (self.outputs[f"Documents{name}Name"] for name in ("Database", "WorkGroup"))
-        return AthenaSearch(self.aws.client("athena"), database, workgroup).find(query).matches
-
-    def quarantine(self) -> dict[str, str]:
-        """Key → the reason that lies in the quarantine."""
-        s3, bucket = self.aws.client("s3"), self.outputs["DocumentsWorkBucketName"]
-        listed = s3.list_objects_v2(Bucket=bucket, Prefix="quarantine/").get("Contents", [])
-        bodies = (
-            s3.get_object(Bucket=bucket, Key=each["Key"])["Body"].read()
-            for each in listed
-            if each["Key"].endswith("/reason.json")
-        )
-        reasons: list[dict[str, Any]] = [msgspec.json.decode(body) for body in bodies]
-        return {reason["key"]: reason["reason"] for reason in reasons}
 
 
 def play(console: Console, aws: EmbeddedAws, outputs: Mapping[str, str], inbox: Inbox) -> list[Finding]:
@@ -178,7 +128,7 @@ def _follow(console: Console, library: Library, began: float) -> None:
     give_up_at = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < give_up_at:
         quiet = library.is_quiet()
-        entries = library.entries()
+        entries = library.entries(EXPECTED)
         for key, entry in sorted(entries.items(), key=lambda item: item[1].settled_at):
             state = (key, str(entry.outcome), entry.version)
             if entry.outcome and state not in told:
@@ -203,7 +153,7 @@ def _answer(found: Sequence[Match]) -> Any:
 
 
 def _inspect(library: Library, found: Sequence[Match], heard: Heard) -> list[Finding]:
-    entries = library.entries()
+    entries = library.entries(EXPECTED)
     outcomes = {key: str(entry.outcome) for key, entry in entries.items()}
     failed = {key for key, outcome in EXPECTED.items() if outcome not in {"INDEXED", "DELETED"}}
     holding = {key for key, outcome in EXPECTED.items() if outcome == "INDEXED"} - {PICTURE}

@@ -3,48 +3,28 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from ministack.core.iam_evaluator import EvalContext, evaluate, parse_policy_document
 
 from local.estate.errors import AwsError
-from local.estate.requests import ROOT_OF_ACCOUNT
 from local.estate.resources import objects_read_by, resources_of
 from local.estate.stored import OUT_OF_REACH
+from local.identity import ROOT_OF_ACCOUNT
 from local.settings import ACCESS_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from local.estate.buckets import Clock
     from local.estate.requests import AwsRequest
     from local.estate.resources import Resource
+    from local.identity import IdentitySource, Principal
 
 CACHE_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Who calls: the session, its role, the account."""
-
-    arn: str
-    role_arn: str
-    account: str
-
-
-class IdentitySource(Protocol):
-    """Where callers and their policies are known."""
-
-    def principal(self, access_key: str) -> Principal | None:
-        """The caller with this access key; None if nobody has it."""
-        ...
-
-    def policies(self, principal: Principal) -> Sequence[str]:
-        """The policy documents (JSON) of the caller's role, inline and attached."""
-        ...
 
 
 class Authorization:

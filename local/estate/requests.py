@@ -16,6 +16,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
 from werkzeug.datastructures import Headers, MultiDict
 
+from local.identity import ROOT_OF_ACCOUNT
 from local.settings import ACCOUNT
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ type Environ = dict[str, Any]
 type Parameters = dict[str, Any]
 
 CREDENTIAL = re.compile(r"Credential=([^/\s]+)/\d+/([^/\s]+)/([^/\s]+)/aws4_request")
-# The root of an account: both emulators take it for an access key.
-ROOT_OF_ACCOUNT = re.compile(r"\d{12}")
 # Classic and version 2 load balancers share a signing name; the API version tells them apart.
 CLASSIC_LOAD_BALANCING = "2012-06-01"
 MODELS = {"autoscaling", "comprehend", "ec2", "ecs", "rekognition", "ssm", "textract"}

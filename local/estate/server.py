@@ -13,8 +13,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from local.estate.authorization import Authorization
 from local.estate.guard import Guard
 from local.estate.semantics import aws_semantics
-from local.estate.spine import SpineIdentity, SpineStorage
-from local.serving import QuietHandler, log_to_stderr, loopback_server, stop_on_signals
+from local.estate.spine import SpineStorage
+from local.identity import SpineIdentity
+from local.serving import POLL_SECONDS, QuietHandler, log_to_stderr, loopback_server, stop_on_signals
 from local.settings import HOST
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def main() -> None:
     with aws_semantics(storage=storage), estate_server(arguments.port, guard) as server:
         stop_on_signals(server)
         logger.info("the estate listens on http://%s:%s", HOST, server.port)
-        server.serve_forever()
+        server.serve_forever(POLL_SECONDS)
     logger.info("stopped")
 
 

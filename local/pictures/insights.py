@@ -1,6 +1,6 @@
 """Queries of CloudWatch Logs Insights, as far as the template uses them: the emulator knows fewer.
 
-    SOURCE 'group' | fields a, b.c | filter x = 'y' and z like /re/ | sort f desc | limit 10
+    SOURCE 'group' | fields a, b.c | filter x = 'y' and z like /re/ or z like 'text' | sort f desc | limit 10
 
 Source: "CloudWatch Logs Insights language query syntax", Amazon CloudWatch Logs User Guide. `and` binds
 before `or`; there are no parentheses. Anything else is refused, not passed over.
@@ -133,6 +133,9 @@ def _comparison(part: str) -> Test:
     if found := re.fullmatch(rf"({FIELD})\s+like\s+/((?:[^/\\]|\\.)*)/", part):
         field, pattern = found[1], re.compile(found[2])
         return lambda record: pattern.search(_text(record.get(field))) is not None
+    if found := re.fullmatch(rf"({FIELD})\s+like\s+{TEXT}", part):
+        field, text = found[1], found[2]
+        return lambda record: text in _text(record.get(field))
     raise QueryError(f"filter {part!r} is not understood here")
 
 

@@ -23,12 +23,12 @@ from signalbox.documents.conversion.converting import ConvertObject
 from signalbox.documents.conversion.sandbox import Sandbox
 from signalbox.documents.entities import DetectEntities
 from signalbox.documents.inspection import InspectObject
-from signalbox.documents.intake import AdmitEvents, Retries
+from signalbox.documents.intake import AdmitEvents
 from signalbox.documents.loading import LoadDocument
 from signalbox.documents.models import Outcome, Task
 from signalbox.documents.s3_index import S3Index
 from signalbox.documents.settlement import SettleDocument
-from signalbox.intake import Message
+from signalbox.intake import Message, Retries
 from signalbox.ledger.dynamodb import DynamoLedger
 from tests.adapters.tables import create_ledger_table
 from tests.unit.documents.analysers import FakeDetector

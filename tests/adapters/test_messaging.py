@@ -62,6 +62,16 @@ def test_an_alert_arrives_with_its_attributes(inbox: str) -> None:
     assert alert["MessageAttributes"] == {"group": {"Type": "String", "Value": "web"}}
 
 
+def test_who_subscribes_by_another_protocol_gets_another_text(inbox: str) -> None:
+    sns = client("sns")
+    arn = sns.create_topic(Name="alerts")["TopicArn"]
+    sns.subscribe(TopicArn=arn, Protocol="sqs", Endpoint="arn:aws:sqs:us-east-1:123456789012:inbox")
+    topic = SnsTopic(sns, arn)
+    topic.publish("a subject", 'says "no"\nto ü', {"owner": "web"}, {"https": '{"version":"1.0"}'})
+    topic.publish("a subject", "all the same", {"owner": "web"}, {"sqs": "for queues"})
+    assert [alert["Message"] for alert in received(inbox)] == ['says "no"\nto ü', "for queues"]
+
+
 def test_a_topic_that_is_gone() -> None:
     topic = SnsTopic(client("sns"), "arn:aws:sns:us-east-1:123456789012:gone")
     with pytest.raises(NotFoundError):

@@ -31,6 +31,12 @@ QUEUES = {
             "DocumentsIntakeDeadLetterQueue",
             "DocumentsCompactDeadLetterQueue",
         ),
+        *("PackagesIntakeQueue", "PackagesBuildsQueue", "PackagesRuleDeadLetterQueue"),
+        *(
+            "PackagesIntakeDeadLetterQueue",
+            "PackagesBuildsDeadLetterQueue",
+            "PackagesJobDeadLetterQueue",
+        ),
     )
 }
 TEMPLATE = {
@@ -152,7 +158,9 @@ def test_bounded_by_number_and_by_time(deployed: Deployed) -> None:
     assert len(deployed.bodies("RuleDeadLetterQueue")) == 1
 
 
-@pytest.mark.parametrize(("domain", "queue"), [("spot", "sweep"), ("documents", "compact")])
+@pytest.mark.parametrize(
+    ("domain", "queue"), [("spot", "sweep"), ("documents", "compact"), ("packages", "job")]
+)
 def test_failed_runs_are_thrown_away(
     deployed: Deployed, domain: str, queue: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +173,20 @@ def test_failed_runs_are_thrown_away(
     assert "1 thrown away." in capsys.readouterr().out
     for name in (f"{queue.capitalize()}DeadLetterQueue", "IntakeQueue"):
         assert theirs.bodies(name) == []
+
+
+def test_an_event_goes_to_the_queue_that_its_rule_delivers_to(
+    deployed: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = dataclasses.replace(deployed, domain="packages")
+    sources = ["aws.codeartifact", "aws.codebuild", "aws.codebuild"]
+    for number, source in enumerate(sources):
+        theirs.undeliverable(event(f"i-{number}") | {"source": source})
+    assert replay("--domain", "packages", "--execute") == 0
+    assert "3 replayed" in capsys.readouterr().out
+    assert [each["source"] for each in theirs.bodies("IntakeQueue")] == sources[:1]
+    assert [each["source"] for each in theirs.bodies("BuildsQueue")] == sources[1:]
+    assert theirs.bodies("RuleDeadLetterQueue") == []
 
 
 def test_an_event_about_an_object_is_never_too_old(
@@ -198,6 +220,7 @@ def test_where_sqs_does_not_take_an_event_it_stays(
     ("options", "status", "said"),
     [
         (["--queue", "intake", "--limit", "3"], 2, "--limit"),
+        (["--domain", "packages", "--queue", "builds", "--limit", "3"], 2, "--queue builds"),
         (["--queue", "sweep", "--since", "2h"], 2, "--since"),
         (["--domain", "documents", "--queue", "sweep"], 2, "rule, intake, compact only"),
     ],

@@ -11,8 +11,8 @@ from moto import mock_aws
 from signalbox.aws.queues import ENTRIES_A_CALL, SqsQueue
 from signalbox.errors import NotFoundError, RefusedError, ThrottledError
 from signalbox.intake import Message
+from tests.fake_queue import FakeQueue
 from tests.unit.documents.doubles import MovableClock
-from tests.unit.documents.s3_events import FakeQueue
 
 
 def client(service: str) -> Any:

@@ -8,7 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from signalbox.documents.aws_routes import BrokenRoutesError, ParameterRoutes, read_declaration, read_routes
+from signalbox.aws.parameters import read_declaration
+from signalbox.documents.aws_routes import BrokenRoutesError, ParameterRoutes, read_routes
 from signalbox.documents.models import Options
 from signalbox.documents.routes import default_routes
 from signalbox.errors import RejectedError, ThrottledError

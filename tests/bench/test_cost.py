@@ -68,7 +68,7 @@ def test_looks_come_at_growing_pauses(seconds: float, looks: int) -> None:
 
 
 def test_the_month_is_of_what_stands() -> None:
-    memory = {"spot_sweep_windows": 256, "documents_compact_index": 1_024}
+    memory = {"spot_sweep_windows": 256, "documents_compact_index": 1_024, "packages_rebuild_index": 1_024}
     found = month_table(Stack(memory, 20, 30, 2, 1, 1, 2))
     assert "| 20 alarms on 30 metrics | 3.00 |" in found
     assert "| 2 composite alarms | 1.00 |" in found
@@ -82,8 +82,8 @@ def test_the_stack_is_the_templates() -> None:
     found = stack()
     assert found.memory_mb["spot_plan_window"] == 1024
     assert found.alarm_metrics > found.alarms >= 18
-    assert found.dashboards == 3
-    assert found.pollings == 2
+    assert found.dashboards == 4
+    assert found.pollings == 4
     assert found.keys == 1
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bench import indexing
 from bench.indexing import KINDS, Indexed, Run, indexing_table, results
+from local import library
 from local.display import terminal
 from signalbox.documents.searching import Found, Match
 from signalbox.errors import SignalboxError
@@ -81,12 +82,12 @@ class Pool:
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
     def made(aws: Any) -> Run:
-        monkeypatch.setattr(indexing, "AthenaSearch", lambda *_: aws)
+        monkeypatch.setattr(library, "AthenaSearch", lambda *_, **__: aws)
         monkeypatch.setattr(indexing, "ThreadPoolExecutor", Pool)
         monkeypatch.setattr("bench.indexing.time.monotonic", aws.monotonic)
         monkeypatch.setattr("bench.indexing.time.sleep", aws.sleep)
         names = {"DocumentsBucketName": "bucket", "DocumentsDatabaseName": "d", "DocumentsWorkGroupName": "w"}
-        return Run(aws, names, "folder")
+        return Run(library.Library(aws, names), "folder")
 
     return made
 

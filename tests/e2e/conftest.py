@@ -9,6 +9,7 @@ from local.deployment import deploy
 from local.embedded import EmbeddedAws
 from local.inbox import Inbox
 from tests.e2e.documents import declare_routes
+from tests.e2e.packages import open_workshop
 from tests.e2e.stack import Scene, Stack
 
 
@@ -19,6 +20,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         made = fleet.create(aws)
         stack = Stack(aws, outputs, made, Inbox.open(aws, outputs))
         declare_routes(stack)
+        open_workshop(stack)
         yield stack
 
 

@@ -189,7 +189,7 @@ def admit(stage: "Stage") -> str:
     values = events.Values(datetime.now(UTC), iter(()))
     [call] = events.fill(events.read(CALLED), values)
     call["detail"]["errorCode"] = "AccessDenied"  # nothing is to be done about it
-    return said + stage.take_from_queue("Documents", json.dumps(call))
+    return said + stage.take_from_queue("DocumentsIntakeQueue", function, json.dumps(call))
 
 
 def created(bucket: str, key: str) -> dict[str, Any]:

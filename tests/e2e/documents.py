@@ -1,6 +1,5 @@
 """The Documents domain on the deployed stack, as a scenario sees it: its own keys, what became of them."""
 
-import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,8 +8,8 @@ from typing import Any
 import msgspec
 
 from local.inbox import Heard
-from signalbox.documents.aws_athena import AthenaSearch
-from signalbox.documents.entries import Entry, entry_key, entry_of
+from local.library import Library
+from signalbox.documents.entries import Entry
 from signalbox.documents.searching import Match, Query, words_of
 from tests.e2e.stack import Stack, wait_until
 
@@ -62,8 +61,12 @@ class Shelf:
         return shelf
 
     @property
+    def library(self) -> Library:
+        return Library(self.stack.aws, self.stack.outputs)
+
+    @property
     def bucket(self) -> str:
-        return self.stack.outputs["DocumentsBucketName"]
+        return self.library.bucket
 
     @property
     def s3(self) -> Any:
@@ -74,16 +77,15 @@ class Shelf:
         return f"{self.name}/{name}"
 
     def put(self, name: str, body: bytes, bucket: str = "") -> None:
-        self.s3.put_object(Bucket=bucket or self.bucket, Key=self.key(name), Body=body)
+        self.library.put(self.key(name), body, bucket)
 
     def delete(self, name: str) -> None:
-        self.s3.delete_object(Bucket=self.bucket, Key=self.key(name))
+        self.library.delete(self.key(name))
 
     def entries(self, names: Sequence[str], bucket: str = "") -> dict[str, Entry]:
         """What the ledger knows of those that it knows."""
-        keys = {entry_key(bucket or self.bucket, self.key(name)): name for name in names}
-        found = self.stack.ledger.records(list(keys))
-        return {keys[key]: entry_of(record) for key, record in found.items()}
+        found = self.library.entries([self.key(name) for name in names], bucket)
+        return {key.removeprefix(f"{self.name}/"): entry for key, entry in found.items()}
 
     def settled(self, *names: str, bucket: str = "", patience: float = 90.0) -> dict[str, Entry]:
         """Waits until no object is on its way and each of these has its outcome, told to the world."""
@@ -100,22 +102,15 @@ class Shelf:
         return {name: str(entry.outcome) for name, entry in self.settled(*names).items()}
 
     def is_quiet(self) -> bool:
-        depth = self.stack.depth("DocumentsIntakeQueue")
-        return not depth.visible + depth.in_flight
+        return self.library.is_quiet()
 
     def depths(self) -> object:
         return self.stack.account.queues()
 
     def search(self, words: str, **filters: Any) -> tuple[Match, ...]:
         """What the index says about words, among this scenario's objects."""
-        search = AthenaSearch(
-            self.stack.aws.client("athena"),
-            self.stack.outputs["DocumentsDatabaseName"],
-            self.stack.outputs["DocumentsWorkGroupName"],
-            sleep=lambda _: time.sleep(0.05),
-        )
         query = Query(words=words_of(words), **{"prefix": f"{self.name}/", "limit": 100, **filters})
-        return search.find(query).matches
+        return self.library.search(query)
 
     def names_found(self, words: str, **filters: Any) -> list[str]:
         """The objects that a search finds, each once."""

@@ -31,6 +31,7 @@ from signalbox.spot.late_look import LATE_LOOK, Look
 from signalbox.spot.notices import Severity
 from signalbox.spot.planning import Decision
 from tests.e2e.document_rehearsals import DOCUMENT_REHEARSALS
+from tests.e2e.package_rehearsals import PACKAGE_REHEARSALS
 from tests.e2e.stack import KEY, Event, Group, Scene, Stack, batch_of, wait_until, warning
 from tests.e2e.upload_rehearsal import manage_uploads
 
@@ -141,11 +142,10 @@ class Stage:
             function_id, {"window": msgspec.to_builtins(window), "plan": PLAN, "execution": PLAN}
         )
 
-    def take_from_queue(self, domain: str, body: str) -> str:
-        """What Lambda says of a message that it is to take from a domain's intake queue."""
-        queue = f"{domain}IntakeQueue"
+    def take_from_queue(self, queue: str, function_id: str, body: str) -> str:
+        """What Lambda says of a message that it is to take from a queue for a function."""
         [mapping] = self.stack.aws.client("lambda").list_event_source_mappings(
-            FunctionName=self.stack.physical(f"{domain}AdmitEventsFunction")
+            FunctionName=self.stack.physical(function_id)
         )["EventSourceMappings"]
 
         def said() -> str:
@@ -292,8 +292,9 @@ def admit(stage: Stage) -> str:
     change["detail"]["statusCode"] = "closed"
     bodies = [json.dumps(event) for event in (warning(f"i-{next(stage.numbers):017x}"), change)]
     of_no_interest = json.dumps(warning(NOBODY) | {"account": "000000000000"})
-    said = stage.invoke("SpotAdmitEventsFunction", batch_of(bodies))
-    return said + stage.take_from_queue("Spot", of_no_interest)
+    function = "SpotAdmitEventsFunction"
+    said = stage.invoke(function, batch_of(bodies))
+    return said + stage.take_from_queue("SpotIntakeQueue", function, of_no_interest)
 
 
 def sweep(stage: Stage) -> str:
@@ -336,6 +337,7 @@ def envelope(event: Event) -> Envelope:
 
 REHEARSALS: Mapping[str, Callable[[Stage], str]] = {
     **DOCUMENT_REHEARSALS,
+    **PACKAGE_REHEARSALS,
     "DocumentsManageUploadsFunctionRole": manage_uploads,
     "SpotAdmitEventsFunctionRole": admit,
     "SpotCompleteHooksFunctionRole": complete_hooks,

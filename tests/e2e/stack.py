@@ -59,10 +59,14 @@ class Guard:
     def __init__(self, url: str) -> None:
         self._url = f"{url}/_guard"
 
-    def changes(self) -> dict[str, int]:
-        """Calls by `service:Operation` that were to change something, whatever came of them."""
+    def calls(self) -> dict[str, int]:
+        """Calls by `service:Operation`, whatever came of them."""
         calls: dict[str, int] = requests.get(f"{self._url}/calls", timeout=10).json()["calls"]
-        return {name: n for name, n in calls.items() if not name.partition(":")[2].startswith(READS)}
+        return calls
+
+    def changes(self) -> dict[str, int]:
+        """Those that were to change something."""
+        return {name: n for name, n in self.calls().items() if not name.partition(":")[2].startswith(READS)}
 
     def throttled(self) -> dict[str, int]:
         """Calls by `service:Operation` that were throttled."""
@@ -192,6 +196,11 @@ class Stack:
         """The instances of the group that are in service now."""
         return fleet.members(self.aws, group.name)[group.name]
 
+    def policies_changed(self) -> None:
+        """Has those beside the spine ask it anew what a role may do; the guard counts anew from here."""
+        self.guard.reset()
+        self.aws.ask_codeartifact("POST", "forget")
+
     @contextmanager
     def without_permission(self, role_id: str, action: str) -> Iterator[None]:
         """Takes every statement that names the action out of a role's policy, for a while."""
@@ -202,11 +211,11 @@ class Stack:
         after = {**before, "Statement": statements}
         try:
             iam.put_role_policy(RoleName=role, PolicyName="least", PolicyDocument=json.dumps(after))
-            self.guard.reset()
+            self.policies_changed()
             yield
         finally:
             iam.put_role_policy(RoleName=role, PolicyName="least", PolicyDocument=json.dumps(before))
-            self.guard.reset()
+            self.policies_changed()
 
     @contextmanager
     def variable(self, function_id: str, name: str, value: str) -> Iterator[None]:

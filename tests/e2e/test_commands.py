@@ -33,22 +33,25 @@ STACK_KEYS = {
 OF_MAKE = ("ARGS", "MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS")
 
 type Make = Callable[..., str]
+type Ports = tuple[int, int, int]
 
 
 @pytest.fixture
-def ports() -> tuple[int, int]:
+def ports() -> Ports:
     spine = free_port()
-    return spine, free_port(frozenset({spine}))
+    estate = free_port(frozenset({spine}))
+    return spine, estate, free_port(frozenset({spine, estate}))
 
 
 @pytest.fixture
-def make(tmp_path: Path, ports: tuple[int, int]) -> Iterator[Make]:
+def make(tmp_path: Path, ports: Ports) -> Iterator[Make]:
     """Runs a command of the Makefile that must succeed; answers what it printed."""
     inherited = {name: value for name, value in os.environ.items() if name not in OF_MAKE}
     own = {
         "SIGNALBOX_STATE": str(tmp_path),
         "SIGNALBOX_SPINE_PORT": str(ports[0]),
         "SIGNALBOX_ESTATE_PORT": str(ports[1]),
+        "SIGNALBOX_CODEARTIFACT_PORT": str(ports[2]),
     }
 
     def run(*arguments: str) -> str:
@@ -58,7 +61,7 @@ def make(tmp_path: Path, ports: tuple[int, int]) -> Iterator[Make]:
             env=inherited | own,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=300,
             check=False,
         )
         assert done.returncode == 0, f"make {arguments}\n{done.stdout}\n{done.stderr}"
@@ -68,7 +71,7 @@ def make(tmp_path: Path, ports: tuple[int, int]) -> Iterator[Make]:
     end_all(tmp_path)
 
 
-def test_up_send_status_down(make: Make, tmp_path: Path, ports: tuple[int, int]) -> None:
+def test_up_send_status_down(make: Make, tmp_path: Path, ports: Ports) -> None:
     assert "The embedded AWS is up; the stack is deployed." in make("up")
     started = processes(tmp_path)
     environment = read_environment(tmp_path / "env")
@@ -110,17 +113,22 @@ def test_the_demo_checks_the_estate_and_leaves_nothing_behind(make: Make, tmp_pa
         "detach failed: access-denied",
         "The alert about the failure",
         "FAILED ActionsFailed",
+        "waves: npm//left, npm//right, then npm//app",
+        "1.1.0 superseded: npm//core/1.1.1",
+        "The alert to shapes",
+        "shared has 1.0.0, 1.1.1",
     ):
         assert part in told
     assert descendants(tmp_path) == []
     assert processes(tmp_path / "demo") == {}
 
 
-def assert_complete(environment: dict[str, str], ports: tuple[int, int]) -> None:
+def assert_complete(environment: dict[str, str], ports: Ports) -> None:
     """What the file says is all that a program needs to reach everything."""
     assert environment.keys() >= STACK_KEYS
     assert environment["AWS_ENDPOINT_URL"] == f"http://127.0.0.1:{ports[0]}"
     assert environment["ESTATE_ENDPOINT_URL"] == f"http://127.0.0.1:{ports[1]}"
+    assert environment["AWS_ENDPOINT_URL_CODEARTIFACT"] == f"http://127.0.0.1:{ports[2]}"
     session = boto3.Session(
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],

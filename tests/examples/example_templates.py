@@ -90,4 +90,10 @@ WEB_FLEET = Example("web-fleet")
 ECS_ON_SPOT = Example("ecs-on-spot")
 MEMBER = Example("member")
 PIPELINE = Example("pipeline")
-EXAMPLE_TEMPLATES = [DOCUMENT_CONSUMER, WEB_FLEET, ECS_ON_SPOT, MEMBER, PIPELINE]
+PACKAGE_DOMAIN = Example("package-domain")
+REBUILD_PROJECT = Example("rebuild-project")
+SCHEDULED_JOB = Example("scheduled-job")
+EXAMPLE_TEMPLATES = [
+    *(DOCUMENT_CONSUMER, WEB_FLEET, ECS_ON_SPOT, MEMBER, PIPELINE),
+    *(PACKAGE_DOMAIN, REBUILD_PROJECT, SCHEDULED_JOB),
+]

@@ -22,9 +22,9 @@ from local.settings import ACCESS_KEY, HOST, REGION, SECRET_KEY
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.estate.authorization import IdentitySource
     from local.estate.guard import Application
     from local.estate.stored import Storage
+    from local.identity import IdentitySource
 
 # One attempt, so that a fault is seen and counted once; parameters go out unchecked, so that AWS's own check
 # is what a test meets.

@@ -24,7 +24,7 @@ from local.codeartifact.policies import (
     parse,
 )
 from local.codeartifact.service import CodeArtifact
-from local.estate.authorization import Principal
+from local.identity import Principal
 from local.settings import ACCOUNT
 
 OTHER, THIRD = "444455556666", "777788889999"

@@ -13,7 +13,7 @@ from local.codeartifact.embedded import EmbeddedCodeArtifact, embedded_codeartif
 from local.codeartifact.service import CodeArtifact
 from local.codeartifact.spine import SpineBus
 from local.embedded import EmbeddedAws
-from local.estate.spine import SpineIdentity
+from local.identity import SpineIdentity
 
 pytestmark = pytest.mark.embedded
 

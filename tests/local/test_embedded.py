@@ -157,6 +157,8 @@ def test_a_running_one_can_be_attached_to_but_not_started_again(aws: EmbeddedAws
 def test_a_taken_port_is_named_with_the_remedy(aws: EmbeddedAws, tmp_path: Path) -> None:
     with pytest.raises(ProcessError, match=f"Port {aws.spine_port}, .*SIGNALBOX_SPINE_PORT"):
         EmbeddedAws.start(tmp_path, spine_port=aws.spine_port)
+    with pytest.raises(ProcessError, match=f"Port {aws.spine_port}, .*SIGNALBOX_CODEARTIFACT_PORT"):
+        EmbeddedAws.start(tmp_path, codeartifact_port=aws.spine_port)
 
 
 def test_after_the_end_nothing_is_left_but_logs(tmp_path: Path) -> None:
@@ -166,11 +168,16 @@ def test_after_the_end_nothing_is_left_but_logs(tmp_path: Path) -> None:
         assert estate is not None
         assert list((tmp_path / "scratch").iterdir())
         assert aws.client("ec2").describe_instances()["Reservations"] == []
+        codeartifact = aws.codeartifact
+        assert codeartifact is not None
+        assert aws.client("codeartifact").list_domains()["domains"] == []
     assert not aws.spine.alive()
     assert not estate.alive()
+    assert not codeartifact.alive()
     assert not Path(worker["TMPDIR"]).exists()
     assert not [process for process in processes_of(tmp_path) if process != os.getpid()]
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["estate.log", "spine.log"]
+    left = sorted(path.name for path in tmp_path.rglob("*") if path.is_file())
+    assert left == ["codeartifact.log", "estate.log", "spine.log"]
     assert EmbeddedAws.attach(tmp_path) is None
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from local.estate.authorization import CACHE_SECONDS, Principal
+from local.estate.authorization import CACHE_SECONDS
+from local.identity import Principal
 from local.settings import ACCOUNT, REGION
 from tests.local.guarded_estate import GuardedEstate, guarded_estate
 

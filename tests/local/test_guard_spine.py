@@ -12,10 +12,9 @@ import pytest
 from moto.moto_api._internal.models import moto_api_backend
 from werkzeug.wrappers import Request, Response
 
-from local.estate.authorization import Principal
 from local.estate.errors import AwsError
 from local.estate.server import estate_server
-from local.estate.spine import SpineIdentity
+from local.identity import Principal, SpineIdentity
 from local.settings import ACCESS_KEY, ACCOUNT, HOST, REGION, SECRET_KEY
 from tests.local.guarded_estate import moto
 

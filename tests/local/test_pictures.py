@@ -134,6 +134,7 @@ LOGGED = [
         ),
         ("fields outcomes.late | sort outcomes.late desc | limit 1", [["3"]]),
         ("fields @message | filter @message like /JSON \\| at/", [["not JSON | at all"]]),
+        ("fields @message | filter @message like 'JSON | at'", [["not JSON | at all"]]),
         ("fields level | filter level = 'ERROR' and message = 'x' or message like /settled/", [["INFO"]]),
         ("fields nothing | limit 2", [[""], [""]]),
     ],

@@ -46,13 +46,19 @@ def test_the_emulators_see_nothing_of_a_real_account(tmp_path: Path) -> None:
     }
     assert inherited_environment(mine) == {"HOME": "/h", "PATH": "/p"}
     environment = spine_environment(
-        1, estate_url="http://e", scratch=tmp_path, enforce_iam=True, wait_scale=0.5
+        1,
+        estate_url="http://e",
+        codeartifact_url="http://c",
+        scratch=tmp_path,
+        enforce_iam=True,
+        wait_scale=0.5,
     )
     assert environment["AUTH"] == "true"
     assert environment["SFN_WAIT_SCALE"] == "0.5"
     assert environment["AWS_DISABLE_HOST_PREFIX_INJECTION"] == "true"
     assert "AWS_ENDPOINT_URL" not in environment, "the workers' default must be the spine they belong to"
     assert {environment[name] for name in ESTATE_ENDPOINT_VARIABLES.values()} == {"http://e"}
+    assert environment["AWS_ENDPOINT_URL_CODEARTIFACT"] == "http://c"
 
 
 def test_build_tools_see_nothing_of_a_real_account_either() -> None:
@@ -66,4 +72,4 @@ def test_build_tools_see_nothing_of_a_real_account_either() -> None:
 
 
 def test_without_an_estate_no_service_is_pointed_at_it() -> None:
-    assert not ESTATE_ENDPOINT_VARIABLES.values() & client_environment(None).keys()
+    assert not [name for name in client_environment(None, None) if "ENDPOINT" in name]

@@ -10,15 +10,20 @@ from local.settings import FREE_PORTS, HOST, ROOT, LocalSettings, SettingsError,
 
 def test_without_variables_there_are_defaults() -> None:
     settings = LocalSettings.from_env({})
-    assert (settings.spine_port, settings.estate_port) == (4566, 4567)
+    assert (settings.spine_port, settings.estate_port, settings.codeartifact_port) == (4566, 4567, 4568)
     assert settings.env_file == ROOT / ".local" / "env"
 
 
 def test_the_environment_decides() -> None:
     settings = LocalSettings.from_env(
-        {"SIGNALBOX_SPINE_PORT": "5001", "SIGNALBOX_ESTATE_PORT": "5002", "SIGNALBOX_STATE": "/somewhere"}
+        {
+            "SIGNALBOX_SPINE_PORT": "5001",
+            "SIGNALBOX_ESTATE_PORT": "5002",
+            "SIGNALBOX_CODEARTIFACT_PORT": "5003",
+            "SIGNALBOX_STATE": "/somewhere",
+        }
     )
-    assert settings == LocalSettings(5001, 5002, Path("/somewhere"))
+    assert settings == LocalSettings(5001, 5002, 5003, Path("/somewhere"))
 
 
 @pytest.mark.parametrize("text", ["x", "0", "65536", "-1", "4566.0"])
@@ -27,9 +32,10 @@ def test_what_is_no_port_is_refused_by_name(text: str) -> None:
         LocalSettings.from_env({"SIGNALBOX_ESTATE_PORT": text})
 
 
-def test_two_servers_on_one_port_are_refused() -> None:
-    with pytest.raises(SettingsError, match="both 4566"):
-        LocalSettings.from_env({"SIGNALBOX_ESTATE_PORT": "4566"})
+@pytest.mark.parametrize("name", ["SIGNALBOX_ESTATE_PORT", "SIGNALBOX_CODEARTIFACT_PORT"])
+def test_two_servers_on_one_port_are_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"SIGNALBOX_SPINE_PORT and {name} are both 4566"):
+        LocalSettings.from_env({name: "4566"})
 
 
 def test_a_free_port_is_free_until_somebody_listens() -> None:

@@ -1,4 +1,4 @@
-"""What `make status` says of documents."""
+"""What `make status` says of documents and of releases."""
 
 import json
 import time
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from moto import mock_aws
 from rich.console import Console
@@ -18,7 +19,9 @@ from signalbox.documents.entries import Entry, record_of
 from signalbox.documents.models import Outcome
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.ledger.records import Record, Rejection
+from signalbox.packages.entries import record_of as release_record
 from tests.adapters.tables import create_ledger_table
+from tests.unit.packages.settlements import ENTRIES, KEY, SHOP
 
 REGION = "us-east-1"
 INDEXED = Entry(
@@ -86,7 +89,23 @@ def test_rejections_of_all_domains_are_found(account: Account, ledger: DynamoLed
     assert [each.domain for each in account.rejections("spot")] == ["spot"]
 
 
-SAID = Said([], DocumentsAccount.of([INDEXED, UNDER_WAY, FAILED, GIVEN_UP], 10), [], [])
+def test_the_releases_that_changed_last_are_found(account: Account, ledger: DynamoLedger) -> None:
+    for number, name in enumerate(("denied", "build-failed", "promoted"), 1):
+        release = msgspec.structs.replace(ENTRIES[name].release, version=f"npm/acme/ui/{number}.0.0")
+        known = msgspec.structs.replace(ENTRIES[name], release=release, changed_at=9.0 - number)
+        assert not ledger.put_records([release_record(known)])
+    assert [each.release.version[-5:] for each in account.releases(10)] == ["3.0.0", "2.0.0", "1.0.0"]
+    assert [each.release.version[-5:] for each in account.releases(2)] == ["2.0.0", "1.0.0"]
+    assert account.releases(0) == []
+
+
+SAID = Said(
+    [],
+    DocumentsAccount.of([INDEXED, UNDER_WAY, FAILED, GIVEN_UP], 10),
+    [ENTRIES["build-failed"]],
+    [],
+    [],
+)
 
 
 def test_a_document_is_shown_with_what_became_of_it() -> None:
@@ -105,6 +124,17 @@ def test_a_document_is_shown_with_what_became_of_it() -> None:
         assert [text for text in texts if text not in line] == []
 
 
+def test_a_release_is_shown_with_how_far_it_is() -> None:
+    console = Console(width=200)
+    with console.capture() as shown:
+        show(console, SAID)
+    [line] = [line for line in shown.get().splitlines() if KEY in line]
+    for text in ("failed: build-failed", "1.1", "1 of 2", "0 of 3", f"{SHOP}: BUILD: exit status 1"):
+        assert text in line
+    [told] = SAID.as_data()["releases"]
+    assert (told["release"]["version"], told["release"]["state"]) == (KEY, "failed")
+
+
 def test_programs_get_all_of_it() -> None:
     told = SAID.as_data()["documents"]
     assert (told["objects"], told["objects_under_way"], len(told["under_way"])) == (4, 2, 2)
@@ -116,7 +146,7 @@ def test_programs_get_all_of_it() -> None:
 def test_where_nothing_has_happened_it_says_what_to_do() -> None:
     console = Console(width=200)
     with console.capture() as shown:
-        show(console, Said([], DocumentsAccount.of([], 10), [], []))
+        show(console, Said([], DocumentsAccount.of([], 10), [], [], []))
     assert "No event yet" in shown.get()
     assert "Documents" not in shown.get()
 

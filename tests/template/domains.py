@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from signalbox.documents import telemetry as documents
 from signalbox.documents.models import QUARANTINED
+from signalbox.packages import telemetry as packages
+from signalbox.packages.releases import Reason
 from signalbox.spot import telemetry as spot
 from signalbox.spot.window import BRANCHES
 from signalbox.telemetry.metrics import Metric
@@ -37,6 +39,13 @@ DOMAINS = {
         values={"Outcome": frozenset(QUARANTINED)},
         logged=frozenset(
             {"bucket", "key", "document", "generation", "outcome", "detail", documents.UPLOAD_TO_INDEX.name}
+        ),
+    ),
+    "packages": Domain(
+        metrics=packages.METRICS,
+        values={"Reason": frozenset(Reason)},
+        logged=frozenset(
+            {"release", "round", "tries", "outcome", "detail", packages.PUBLISH_TO_PROMOTION.name}
         ),
     ),
 }

@@ -31,6 +31,8 @@ SILENT = {
     "SpotIntakeVersionErrorsAlarm": "the same",
     "DocumentsStepVersionErrorsAlarm": "the same",
     "DocumentsIntakeVersionErrorsAlarm": "the same",
+    "PackagesStepVersionErrorsAlarm": "the same",
+    "PackagesIntakeVersionErrorsAlarm": "the same",
     "DeploymentAlarm": "it keeps others from paging",
     "SignalboxTroubleAlarm": "its children page; it is the whole at one glance",
 }
@@ -41,6 +43,9 @@ MUST_RING = {
     ("documents", "DocumentsQuarantined"),
     ("documents", "EventsRejected"),
     ("documents", "AnalysesRefused"),
+    ("packages", "ReleasesStuck"),
+    ("packages", "EventsRejected"),
+    ("packages", "IndexRebuilt"),
 }
 """Of the metrics that the program itself writes."""
 WITHOUT_DEAD_LETTER_QUEUE = {
@@ -89,7 +94,7 @@ def test_any_domain_in_trouble_is_the_whole_in_trouble() -> None:
 
 def test_what_tells_of_a_loss_is_never_held_back() -> None:
     """Of AWS's events; a run by the clock is made good by the next."""
-    rules = WHOLE.of("AWS::Events::Rule").keys()
+    rules = {name for name, rule in WHOLE.of("AWS::Events::Rule").items() if "EventPattern" in rule}
     losing = {
         watched.alarm
         for watched in WHOLE.watched()

@@ -134,6 +134,29 @@ def machines_log() -> Offenders:
     return [name for name, machine in machines if machine["Logging"]["Level"] != "ALL"]
 
 
+def projects_have_no_source_of_others() -> Offenders:
+    projects = properties("AWS::CodeBuild::Project").items()
+    return [name for name, project in projects if project["Source"]["Type"] != "NO_SOURCE"]
+
+
+def projects_hold_no_credentials() -> Offenders:
+    secret = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    return [
+        name
+        for name, project in properties("AWS::CodeBuild::Project").items()
+        if secret & {each["Name"] for each in project["Environment"]["EnvironmentVariables"]}
+    ]
+
+
+def projects_log_into_a_group_alone() -> Offenders:
+    return [
+        name
+        for name, project in properties("AWS::CodeBuild::Project").items()
+        if project["LogsConfig"].keys() != {"CloudWatchLogs"}
+        or project["LogsConfig"]["CloudWatchLogs"]["Status"] != "ENABLED"
+    ]
+
+
 def documents_are_private() -> Offenders:
     """CloudFormation can't share a document: only ModifyDocumentPermission can, which no role may call."""
     return [s.owner for s in of_identities() if "ssm:ModifyDocumentPermission" in s.actions]
@@ -189,6 +212,10 @@ def stages_log_access() -> Offenders:
 CONTROLS: Mapping[str, Callable[[], Offenders]] = {
     "APIGateway.8": routes_ask_who_calls,
     "APIGateway.9": stages_log_access,
+    "CodeBuild.1": projects_have_no_source_of_others,
+    "CodeBuild.2": projects_hold_no_credentials,
+    "CodeBuild.3": projects_log_into_a_group_alone,
+    "CodeBuild.4": projects_log_into_a_group_alone,
     "DynamoDB.1": tables_scale,
     "DynamoDB.2": tables_can_be_restored,
     "DynamoDB.6": tables_are_protected,
@@ -215,7 +242,7 @@ CONTROLS: Mapping[str, Callable[[], Offenders]] = {
     "StepFunctions.1": machines_log,
 }
 NOT_HERE = {
-    "CodeBuild": "AWS::CodeBuild::Project",
+    "CodeBuild.7": "AWS::CodeBuild::ReportGroup",
     "DynamoDB.3": "AWS::DAX::Cluster",
     "S3.19": "AWS::S3::AccessPoint",
     "S3.24": "AWS::S3::MultiRegionAccessPoint",

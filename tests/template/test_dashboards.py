@@ -23,6 +23,7 @@ ARCHITECTURES = {"arm64": PRICES["Lambda GB-seconds"], "x86_64": X86_GB_SECOND}
 REGION = "us-east-1"
 OF_AWS = {
     "AWS/ApiGateway": ({"ApiId": "AWS::ApiGatewayV2::Api"}, {"4xx", "5xx", "Count"}),
+    "AWS/CodeBuild": ({"ProjectName": "AWS::CodeBuild::Project"}, {"FailedBuilds", "SucceededBuilds"}),
     "AWS/DynamoDB": (
         {"TableName": "AWS::DynamoDB::Table"},
         {
@@ -61,7 +62,7 @@ OF_AWS = {
 }
 """Namespace → (dimension → type of resource, metrics), as each service's guide has them."""
 OPERATOR = "OperatorDashboard"
-SHOWN_WHATEVER = {"ActionsFailed", "DocumentsQuarantined"}
+SHOWN_WHATEVER = {"ActionsFailed", "DocumentsQuarantined", "ReleasesFailed"}
 """What failed, for every value of its dimension."""
 STATISTIC = re.compile(r"Sum|Minimum|Maximum|Average|p\d{1,2}")
 
@@ -213,10 +214,13 @@ def test_the_cost_is_usage_times_price(architecture: str, gb_second: float) -> N
             assert dollars("lambda", **{name: 1_000.0}) == pytest.approx(memory / 1024 * gb_second)
     transition = PRICES["Step Functions transitions"]
     assert dollars("transitions", windows=1, calls_verify_window=7) == pytest.approx(51 * transition)
+    steps = {"inspect_version": 1, "plan_release": 1, "build_wave": 2, "promote_version": 1}
+    steps = {f"calls_{name}": count for name, count in steps.items()}
+    assert dollars("transitions", releases=1, **steps) == pytest.approx(13 * transition)
     assert dollars("dynamodb", writes=1) == pytest.approx(PRICES["DynamoDB write units"])
     assert dollars("dynamodb", reads=1) == pytest.approx(READ_UNIT)
     assert dollars("sqs", sent_spot=10, received_documents=10) == pytest.approx(12 * PRICES["SQS requests"])
-    for queue in ("spot", "documents"):
+    for queue in ("spot", "documents", "packages", "builds"):
         assert dollars("sqs", **{f"empty_{queue}": 1}) == pytest.approx(PRICES["SQS requests"])
     assert dollars("express", objects=1) == pytest.approx(DOCUMENT_PRICES["Step Functions Express requests"])
     express = 1_000 * 64 / 1024 * DOCUMENT_PRICES["Step Functions Express GB-seconds"]

@@ -17,6 +17,8 @@ WITH_EVERYTHING = Deployed(
     }
 )
 QUEUES = resources("AWS::SQS::Queue")
+OTHER_QUEUES = {"packages": ["PackagesBuildsQueue"]}
+"""Domain → those that rules deliver to beside its intake queue."""
 FUNCTIONS = resources("AWS::Serverless::Function")
 
 
@@ -89,13 +91,16 @@ def grants_delivery(statement: dict[str, Any], queue: str) -> bool:
 
 
 @pytest.mark.parametrize("domain", DOMAINS)
-def test_every_rule_of_a_domain_and_no_other_may_deliver_to_its_intake_queue(domain: str) -> None:
-    queue = f"{domain.capitalize()}IntakeQueue"
-    rules = {n: rule for n, rule in resources("AWS::Events::Rule").items() if domain_of(n) == domain}
-    assert rules
-    assert deliverers(queue) == [f"{name}.Arn" for name in rules]
-    for rule in rules.values():
-        assert [target["Arn"] for target in rule["Properties"]["Targets"]] == [attribute(queue)]
+def test_every_rule_of_a_domain_and_no_other_may_deliver_to_its_queue(domain: str) -> None:
+    rules = {
+        name: queue
+        for name, rule in resources("AWS::Events::Rule").items()
+        for target in rule["Properties"]["Targets"]
+        if domain_of(name) == domain and (queue := target["Arn"].get("Fn::GetAtt", [""])[0]) in QUEUES
+    }
+    assert set(rules.values()) == {f"{domain.capitalize()}IntakeQueue", *OTHER_QUEUES.get(domain, ())}
+    for queue in rules.values():
+        assert deliverers(queue) == [f"{name}.Arn" for name in rules if rules[name] == queue]
 
 
 @pytest.mark.parametrize("name", QUEUES)
@@ -114,7 +119,7 @@ def test_every_queue_refuses_plain_text(name: str) -> None:
 def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
     """To the DLQ of its queue, to the Catch of the state machine that calls it, or to its failure queue.
 
-    What CodeDeploy calls fails the deployment; whoever calls an API is told.
+    What CodeDeploy calls fails the deployment, what a job calls fails the job; whoever calls an API is told.
     """
     properties = FUNCTIONS[name]["Properties"]
     kinds = {event["Type"] for event in properties.get("Events", {}).values()}
@@ -127,6 +132,8 @@ def test_what_a_function_cannot_do_goes_somewhere(name: str) -> None:
         callers = [value for machine in state_machines() for value in machine.substitutions.values()]
         integrations = resources("AWS::ApiGatewayV2::Integration").values()
         callers += [integration["Properties"]["IntegrationUri"] for integration in integrations]
+        for job in resources("AWS::CodeBuild::Project").values():
+            callers += [told["Value"] for told in job["Properties"]["Environment"]["EnvironmentVariables"]]
         hooks = template()["Globals"]["Function"]["DeploymentPreference"]["Hooks"].values()
         assert {"Ref": f"{name}.Alias"} in callers or {"Ref": name} in hooks
 
@@ -159,11 +166,25 @@ def test_the_intake_waits_for_an_execution_to_its_end() -> None:
     assert function["Timeout"] > machine.definition["TimeoutSeconds"]
 
 
-def test_the_intake_knows_how_often_a_message_is_tried() -> None:
-    """The last try says so, and its failure is settled."""
-    told = FUNCTIONS["DocumentsAdmitEventsFunction"]["Properties"]["Environment"]["Variables"]
-    redrive = QUEUES["DocumentsIntakeQueue"]["Properties"]["RedrivePolicy"]
-    assert int(told["DOCUMENTS_MAXIMUM_RECEIVES"]) == redrive["maxReceiveCount"]
+@pytest.mark.parametrize(
+    ("function", "queue"),
+    [
+        ("DocumentsAdmitEventsFunction", "DocumentsIntakeQueue"),
+        ("PackagesAdmitEventsFunction", "PackagesIntakeQueue"),
+        ("PackagesAdmitBuildsFunction", "PackagesBuildsQueue"),
+    ],
+)
+def test_an_intake_knows_how_often_a_message_is_tried(function: str, queue: str) -> None:
+    """The last try settles its failure, or looks as late as it may."""
+    told = FUNCTIONS[function]["Properties"]["Environment"]["Variables"]
+    [maximum] = [value for name, value in told.items() if name.endswith("_MAXIMUM_RECEIVES")]
+    assert int(maximum) == QUEUES[queue]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+
+
+def test_a_version_that_waits_to_be_quiet_rings_nothing() -> None:
+    longest = template()["Parameters"]["PackagesQuietSeconds"]["MaxValue"]
+    assert longest < 12 * 3_600  # ChangeMessageVisibility, SQS API Reference
+    assert resources()["PackagesIntakeQueueAgeAlarm"]["Properties"]["Threshold"] > 2 * longest
 
 
 def test_alarms_may_publish_to_the_encrypted_topic() -> None:

@@ -22,6 +22,8 @@ DEPLOYED = [name for name in FUNCTIONS if name != CHECK]
 ALIAS = "live"
 LONGEST_NAME = 64  # of a function
 SUFFIX = 12  # what CloudFormation adds to be unique
+MOST_RESOURCES = 500  # of a stack
+MOST_BYTES = 1_000_000  # of a template in a bucket
 
 
 class NoManagedPolicies:
@@ -55,6 +57,12 @@ def whole() -> dict[str, Any]:
 
 def made(*kinds: str, of: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {name: each for name, each in (of or whole())["Resources"].items() if each["Type"] in kinds}
+
+
+def test_the_stack_is_not_too_large_for_cloudformation() -> None:
+    """With room for CloudFormation's own way to write it ("Understand CloudFormation quotas", User Guide)."""
+    assert len(whole()["Resources"]) <= MOST_RESOURCES
+    assert len(json.dumps(whole(), indent=1)) <= 0.8 * MOST_BYTES
 
 
 def test_everybody_invokes_the_alias() -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from signalbox.documents import settings as documents
+from signalbox.packages import settings as packages
 from signalbox.settings import Settings
 from signalbox.spot import settings as spot
 from tests.template.sources import resources, template
@@ -21,6 +22,14 @@ SETTINGS: dict[str, type[Settings]] = {
     "DocumentsSettleDocumentFunction": documents.SettleSettings,
     "DocumentsCompactIndexFunction": documents.WorkSettings,
     "DocumentsManageUploadsFunction": documents.UploadSettings,
+    "PackagesAdmitEventsFunction": packages.AdmitSettings,
+    "PackagesInspectVersionFunction": packages.InspectSettings,
+    "PackagesPlanReleaseFunction": packages.PlanSettings,
+    "PackagesBuildWaveFunction": packages.BuildSettings,
+    "PackagesAdmitBuildsFunction": packages.AdmitBuildsSettings,
+    "PackagesPromoteVersionFunction": packages.PromoteSettings,
+    "PackagesSettleReleaseFunction": packages.SettleSettings,
+    "PackagesRebuildIndexFunction": packages.RebuildSettings,
     "SpotAdmitEventsFunction": spot.AdmitSettings,
     "SpotPlanWindowFunction": spot.PlanSettings,
     "SpotDetachInstancesFunction": spot.EstateSettings,

@@ -31,8 +31,18 @@ BY_PATTERN = {
     "SpotSweepWindowsFunctionRole-FindExecution": "executions of the one machine, named after windows",
     "DeploymentCheckVersionFunctionRole-ProbeVersions": "functions that wait for this very function",
     "DeploymentRole-MoveAliases": "functions that wait for this very role",
+    **{
+        f"Packages{name}FunctionRole-LetGo": "SendTaskSuccess knows no resources: a token names its execution"
+        for name in ("AdmitEvents", "BuildWave", "AdmitBuilds")
+    },
 }
 """What is of the stack and can't be referred to, and why."""
+BESIDE_THE_FUNCTIONS = {
+    "DeploymentRole": "CodeDeploy's own",
+    "PackagesRebuildIndexProjectRole": "CodeBuild's, for the job",
+    "PackagesRebuildIndexScheduleRole": "EventBridge's, to begin it",
+}
+"""Roles, and whose they are."""
 ESTATE = {"autoscaling", "ec2", "ecs", "eks", "elasticloadbalancing", "ssm"}
 READS = ("Describe", "Get", "List")
 UNTAGGED = {
@@ -56,7 +66,7 @@ def test_no_two_functions_or_state_machines_share_a_role() -> None:
     users = resources("AWS::Serverless::Function", "AWS::Serverless::StateMachine")
     roles = [user["Properties"]["Role"]["Fn::GetAtt"][0] for user in users.values()]
     assert roles == [f"{name}Role" for name in users]
-    assert sorted([*roles, "DeploymentRole"]) == sorted(resources("AWS::IAM::Role"))  # CodeDeploy's own
+    assert sorted([*roles, *BESIDE_THE_FUNCTIONS]) == sorted(resources("AWS::IAM::Role"))
 
 
 def test_permissions_are_written_out() -> None:
@@ -82,7 +92,7 @@ def is_of_the_stack(statement: Statement) -> bool:
 
 @pytest.mark.parametrize("statement", [s for s in STATEMENTS if is_of_the_stack(s)], ids=label)
 def test_what_is_of_the_stack_is_named_and_no_wider(statement: Statement) -> None:
-    exact = all(resource.keys() <= {"Ref", "Fn::GetAtt"} for resource in statement.resources)
+    exact = all(set(resource) <= {"Ref", "Fn::GetAtt"} for resource in statement.resources)
     assert exact != (label(statement) in BY_PATTERN)
 
 
@@ -114,6 +124,7 @@ def test_a_principal_is_narrowed_down(statement: Statement) -> None:
     without_condition = {
         "SignalboxKey-AdministerThroughIam",
         "SignalboxKey-DeliverEvents",  # see the comment there
+        "AlertTopicPolicy-PublishFailedJobs",  # likewise
     }
     if content["Principal"] == {"Service": "lambda.amazonaws.com"} or label(statement) in without_condition:
         return
@@ -174,6 +185,11 @@ def test_a_layer_that_one_function_needs_is_that_functions() -> None:
         "SpotDrainNodesFunction": [{"Ref": "KubernetesLayer"}],
         "DocumentsConvertObjectFunction": [{"Ref": "DocumentsLayer"}],
         "DocumentsLoadDocumentFunction": [{"Ref": "OpenSearchLayer"}],
+        # Those that read versions, ranges and licences: tests/unit/packages has who does not.
+        "PackagesAdmitEventsFunction": [{"Ref": "PackagesLayer"}],
+        "PackagesInspectVersionFunction": [{"Ref": "PackagesLayer"}],
+        "PackagesPlanReleaseFunction": [{"Ref": "PackagesLayer"}],
+        "PackagesRebuildIndexFunction": [{"Ref": "PackagesLayer"}],
     }
 
 
@@ -227,6 +243,28 @@ def current() -> dict[str, Any]:
     }
 
 
+def test_versions_are_copied_into_the_shared_repository_and_nothing_else_is_written() -> None:
+    reads = tuple(f"codeartifact:{verb}" for verb in (*READS, "Read"))
+    [copy] = [
+        s
+        for s in STATEMENTS
+        if any(a.startswith("codeartifact:") and not a.startswith(reads) for a in s.actions)
+    ]
+    assert copy.actions == ["codeartifact:CopyPackageVersions"]
+    for resource, kind in zip(copy.resources, ("repository", "package"), strict=True):
+        assert f"}}:{kind}/${{PackagesDomain}}/${{PackagesSharedRepository}}" in resource["Fn::Sub"][0]
+
+
+def test_builds_are_of_the_projects_that_a_parameter_names_by_their_prefix() -> None:
+    """But for the stack's own job, which its schedule begins."""
+    for statement in (s for s in STATEMENTS if any(a.startswith("codebuild:") for a in s.actions)):
+        if label(statement) == "PackagesRebuildIndexScheduleRole-StartJob":
+            assert statement.resources == [{"Fn::GetAtt": ["PackagesRebuildIndexProject", "Arn"]}]
+        else:
+            [resource] = statement.resources
+            assert resource["Fn::Sub"].endswith(":project/${PackagesProjectPrefix}*")
+
+
 def test_the_snapshot_is_current() -> None:
     """Changed on purpose? SIGNALBOX_RENEW_SNAPSHOT=1 pytest tests/template, and read the difference."""
     if os.environ.get("SIGNALBOX_RENEW_SNAPSHOT"):
@@ -250,6 +288,9 @@ def owner(statement: Statement) -> str:
     return statement.owner.removesuffix("Role").removesuffix("Function")
 
 
+WHERE = re.compile(r":\$\{AWS::Region\}:\$\{(AWS::AccountId|Owner)\}")
+
+
 def short(resource: Any) -> str:
     """The name of a resource of the stack, or what comes after the account in an ARN."""
     if resource == "*":
@@ -261,9 +302,9 @@ def short(resource: Any) -> str:
         case "Fn::GetAtt":
             return str(of[0])
         case "Fn::Sub":
-            place = str(of).removeprefix("arn:${AWS::Partition}:")
+            place = str(of if isinstance(of, str) else of[0]).removeprefix("arn:${AWS::Partition}:")
             place = re.sub(r"\$\{(\w+)\.Arn\}", r"\1", place)
-            return f"`{place.replace(':${AWS::Region}:${AWS::AccountId}', '')}`"
+            return f"`{re.sub(WHERE, '', place)}`"
     pattern, [(name, joined)] = of[1]["Fn::Sub"][0], of[1]["Fn::Sub"][1].items()  # one for each of a list
     return f"`{pattern.replace(name, joined['Fn::Join'][1]['Ref']).removeprefix('arn:*:')}`"
 

@@ -13,6 +13,7 @@ ENCRYPTED: dict[str, tuple[str | int, ...]] = {
         *("WorkGroupConfiguration", "ResultConfiguration", "EncryptionConfiguration"),
         "KmsKey",
     ),
+    "AWS::CodeBuild::Project": ("EncryptionKey",),
     "AWS::DynamoDB::Table": ("SSESpecification", "KMSMasterKeyId"),
     "AWS::Events::EventBus": ("KmsKeyIdentifier",),
     "AWS::Logs::LogGroup": ("KmsKeyId",),
@@ -65,9 +66,18 @@ KEEPING = {
     "AWS::SQS::Queue",
 }
 # Nothing in it is the only copy: a later sweep does what a failed one didn't, logs are kept for days.
-MAY_GO = {"SpotSweepDeadLetterQueue", "DocumentsCompactDeadLetterQueue", *resources("AWS::Logs::LogGroup")}
+MAY_GO = {
+    "SpotSweepDeadLetterQueue",
+    "DocumentsCompactDeadLetterQueue",
+    "PackagesJobDeadLetterQueue",
+    *resources("AWS::Logs::LogGroup"),
+}
 FUNCTIONS = resources("AWS::Serverless::Function")
-KIND_OF_MACHINE = {"SpotWindowStateMachine": "STANDARD", "DocumentsObjectStateMachine": "EXPRESS"}
+KIND_OF_MACHINE = {
+    "SpotWindowStateMachine": "STANDARD",
+    "DocumentsObjectStateMachine": "EXPRESS",
+    "PackagesReleaseStateMachine": "STANDARD",  # an Express one can't wait for builds
+}
 
 
 def test_every_kind_of_resource_is_known_to_hold_data_or_not() -> None:
@@ -155,6 +165,8 @@ def test_every_parameter_says_what_it_is_and_takes_no_nonsense(name: str) -> Non
 def test_nothing_is_done_unless_asked_for() -> None:
     parameters = template()["Parameters"]
     assert parameters["SpotDefaultMode"]["Default"] == "observe"
+    assert parameters["PackagesMode"]["Default"] == "observe"
+    assert parameters["PackagesDomain"]["Default"] == ""
     assert parameters["AlertEmail"]["Default"] == ""
     assert resources()["AlertEmailSubscription"]["Condition"] == "HasAlertEmail"
 
@@ -188,6 +200,14 @@ def test_the_outputs_that_others_read_are_there() -> None:
         "DocumentsStateMachineArn",
         "DocumentsRoutesParameter",
         "DocumentsUploadUrl",
+        "PackagesStateMachineArn",
+        "PackagesIntakeQueueUrl",
+        "PackagesIntakeDeadLetterQueueUrl",
+        "PackagesBuildsQueueUrl",
+        "PackagesBuildsDeadLetterQueueUrl",
+        "PackagesRuleDeadLetterQueueUrl",
+        "PackagesPolicyParameter",
+        "PackagesOwnersPath",
     }
 
 

@@ -43,10 +43,22 @@ TRANSIENTS = [
 LONGEST_EXPRESS_SECONDS = 300  # "Step Functions service quotas", Step Functions Developer Guide
 # States that call a function under another name than its own, and why.
 SAME_FUNCTION_AGAIN = {
-    "PublishOutcomes": "PublishAlerts",  # settling adds alerts to those of the act phase
-    "KeepHooks": "VerifyWindow",  # which goes on with it
-    "SettleFailure": "SettleDocument",  # a try that failed is settled too
+    ("Spot", "PublishOutcomes"): "PublishAlerts",  # settling adds alerts to those of the act phase
+    ("Spot", "KeepHooks"): "VerifyWindow",  # which goes on with it
+    ("Documents", "SettleFailure"): "SettleDocument",  # a try that failed is settled too
+    ("Packages", "SettleFailure"): "SettleRelease",  # the same
 }
+QUICKLY = {"IntervalSeconds": 1, "MaxAttempts": 3, "BackoffRate": 2, "MaxDelaySeconds": 5}
+PATIENTLY = {"IntervalSeconds": 2, "MaxAttempts": 6, "BackoffRate": 2, "MaxDelaySeconds": 60}
+PACES = {
+    "SpotWindowStateMachine": QUICKLY,  # there are two minutes
+    "DocumentsObjectStateMachine": QUICKLY,  # the message comes again
+    "PackagesReleaseStateMachine": PATIENTLY,  # after the last try a person has to come
+}
+PACES_OF_THEIR_OWN = {
+    "PromoteVersion": PATIENTLY | {"MaxAttempts": 10},  # five copies a second are allowed to all releases
+}
+ALSO_TRIED_AGAIN = {"BuildWave": [["BuildsHeldBackError"]]}  # CodeBuild's queue is full: that takes its time
 
 machines = pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 
@@ -108,7 +120,7 @@ def test_a_function_keeps_its_name_all_the_way(machine: StateMachine) -> None:
             assert value == {"Ref": placeholder}
     for name, state in states(machine.definition).items():
         if state["Type"] == "Task":
-            function = SAME_FUNCTION_AGAIN.get(name, name)
+            function = SAME_FUNCTION_AGAIN.get((domain, name), name)
             assert state["Arguments"]["FunctionName"] == f"${{{domain}{function}FunctionArn}}"
 
 
@@ -155,15 +167,11 @@ def test_every_state_says_what_it_is_for(machine: StateMachine) -> None:
 @pytest.mark.parametrize(("machine", "name"), TASKS)
 def test_a_task_is_tried_again_on_named_transients_only(machine: StateMachine, name: str) -> None:
     state = states(machine.definition)[name]
-    [retry] = state["Retry"]
-    assert retry == {
-        "ErrorEquals": TRANSIENTS,
-        "IntervalSeconds": 1,
-        "MaxAttempts": 3,
-        "BackoffRate": 2,
-        "MaxDelaySeconds": 5,
-        "JitterStrategy": "FULL",
-    }
+    *others, retry = state["Retry"]
+    assert [each["ErrorEquals"] for each in others] == ALSO_TRIED_AGAIN.get(name, [])
+    assert {each["JitterStrategy"] for each in others} <= {"FULL"}
+    pace = PACES_OF_THEIR_OWN.get(name, PACES[machine.name])
+    assert retry == {"ErrorEquals": TRANSIENTS, **pace, "JitterStrategy": "FULL"}
 
 
 def transient(catch: Node) -> str:
@@ -183,8 +191,21 @@ def tells_transients_apart(_name: str, catches: list[Node]) -> None:
 def notes_the_failure(name: str, catches: list[Node]) -> None:
     """An object's execution ends, whatever failed: the message comes again."""
     [everything] = catches
+    settles_the_failure(name, everything, "TryFailed")
+
+
+def settles_or_looks_again(name: str, catches: list[Node]) -> None:
+    """A release's execution ends, whatever failed. A wave that takes longer than its state is looked at."""
+    *waiting, everything = catches
+    late = {"ErrorEquals": ["States.Timeout"], "Output": {"next": "build"}, "Next": "NextStep"}
+    assert waiting == ([late] if name == "BuildWave" else [])
+    settles_the_failure(name, everything, "ReleaseFailed")
+
+
+def settles_the_failure(name: str, everything: Node, end: str) -> None:
+    """What failed is told to the state that records it; what fails there, to the end itself."""
     assert everything["ErrorEquals"] == ["States.ALL"]
-    assert everything["Next"] == ("TryFailed" if name == "SettleFailure" else "SettleFailure")
+    assert everything["Next"] == (end if name == "SettleFailure" else "SettleFailure")
     failure = everything["Assign"]["failure"]
     if name != "SettleFailure":
         assert (failure["step"], failure["error"]) == (name, "{% $states.errorOutput.Error %}")
@@ -194,6 +215,7 @@ def notes_the_failure(name: str, catches: list[Node]) -> None:
 CATCHES: dict[str, Callable[[str, list[Node]], None]] = {
     "SpotWindowStateMachine": tells_transients_apart,
     "DocumentsObjectStateMachine": notes_the_failure,
+    "PackagesReleaseStateMachine": settles_or_looks_again,
 }
 
 
@@ -209,7 +231,8 @@ def test_a_function_times_out_before_its_task_does(machine: StateMachine, name: 
     function = PLACEHOLDER.findall(state["Arguments"]["FunctionName"])[0].removesuffix("Arn")
     properties = resources("AWS::Serverless::Function")[function]["Properties"]
     timeout = properties.get("Timeout", template()["Globals"]["Function"]["Timeout"])
-    assert timeout < state["TimeoutSeconds"] <= timeout + 10
+    others = 3600 if state["Resource"].endswith(".waitForTaskToken") else 10  # whoever has the token, too
+    assert timeout < state["TimeoutSeconds"] <= timeout + others
 
 
 @machines

@@ -43,6 +43,7 @@ Resources:
   Table: {Type: AWS::DynamoDB::Table}
   Api: {Type: AWS::ApiGatewayV2::Api}
   Topic: {Type: AWS::SNS::Topic}
+  Project: {Type: AWS::CodeBuild::Project}
 """
 METRICS = {
     "Depth": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", {"QueueName": "Dlq"}),
@@ -70,6 +71,7 @@ METRICS = {
     "Reads": ("AWS/DynamoDB", "ReadThrottleEvents", {"TableName": "Table"}),
     "Writes": ("AWS/DynamoDB", "WriteThrottleEvents", {"TableName": "Table"}),
     "Gets": ("AWS/DynamoDB", "SystemErrors", {"TableName": "Table", "Operation": "GetItem"}),
+    "FailedBuilds": ("AWS/CodeBuild", "FailedBuilds", {"ProjectName": "Project"}),
     "Broken": ("AWS/ApiGateway", "5xx", {"ApiId": "Api"}),
     "Unsent": ("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": "Topic"}),
 }
@@ -185,6 +187,12 @@ def test_one_alarm_may_watch_several() -> None:
             "Worker: ConcurrentExecutions: rings above 10, not 8",
         ),
         (("AgeAlarm", "TreatMissingData"), None, "AgeAlarm: does not say what missing data means"),
+        (("AgeAlarm", "TreatMissingData"), {"Fn::If": ["Some", "breaching", "notBreaching"]}, None),
+        (
+            ("AgeAlarm", "TreatMissingData"),
+            {"Fn::If": ["Some", "breaching", "often"]},
+            "AgeAlarm: does not say what missing data means",
+        ),
         (("AgeAlarm", "DatapointsToAlarm"), 6, "AgeAlarm: does not say how many data points of how many"),
         (("AgeAlarm", "AlarmActions"), [{"Ref": "Topic"}], "AgeAlarm: pages 2 times"),
         (("PageAlarm", "AlarmActions"), [], "AgeAlarm: pages 0 times"),

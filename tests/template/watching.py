@@ -1,7 +1,7 @@
 """What must be watched, kept and explained: a template in, what it lacks out. Knows no resource by name.
 
 Which metrics AWS writes, and with which dimensions, stands in each service's user guide under "metrics":
-Lambda, EventBridge, EventBridge Scheduler, SQS, Step Functions, DynamoDB, SNS, API Gateway.
+Lambda, EventBridge, EventBridge Scheduler, SQS, Step Functions, DynamoDB, SNS, API Gateway, CodeBuild.
 """
 
 import re
@@ -320,12 +320,17 @@ def _of_topic(_template: Template, name: str, _topic: Node) -> Iterator[Wanted]:
     yield Wanted("AWS/SNS", "NumberOfNotificationsFailed", {"TopicName": name})
 
 
+def _of_project(_template: Template, name: str, _project: Node) -> Iterator[Wanted]:
+    yield Wanted("AWS/CodeBuild", "FailedBuilds", {"ProjectName": name})
+
+
 def _of_http_api(_template: Template, name: str, _api: Node) -> Iterator[Wanted]:
     yield Wanted("AWS/ApiGateway", "5xx", {"ApiId": name})
 
 
 WANTED: Mapping[str, Callable[[Template, str, Node], Iterator[Wanted]]] = {
     "AWS::ApiGatewayV2::Api": _of_http_api,
+    "AWS::CodeBuild::Project": _of_project,
     "AWS::DynamoDB::Table": _of_table,
     "AWS::Events::Rule": _of_rule,
     "AWS::SNS::Topic": _of_topic,
@@ -346,7 +351,7 @@ def malformed(template: Template) -> list[str]:
 
 
 def _problems_of_form(name: str, alarm: Node) -> Iterator[str]:
-    if alarm.get("TreatMissingData") not in {"breaching", "notBreaching", "ignore", "missing"}:
+    if not _either(alarm.get("TreatMissingData")) <= {"breaching", "notBreaching", "ignore", "missing"}:
         yield "does not say what missing data means"
     if not 1 <= alarm.get("DatapointsToAlarm", 0) <= alarm.get("EvaluationPeriods", 0):
         yield "does not say how many data points of how many"
@@ -361,6 +366,11 @@ def _problems_of_form(name: str, alarm: Node) -> Iterator[str]:
             yield f"{query['Id']} is in no expression"
         elif re.search(rf"(?<!FILL\()\b{query['Id']}\b", expressions):
             yield f"{query['Id']} is not filled: while it is missing, so is what the expression says"
+
+
+def _either(node: Any) -> set[Any]:
+    """The values that a property may have, by a condition."""
+    return set(node["Fn::If"][1:]) if isinstance(node, dict) else {node}
 
 
 # ------------------------------------------------------------------------------------------------- Pages

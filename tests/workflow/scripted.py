@@ -55,6 +55,11 @@ class Execution:
         return [call["input"] for call in self.calls if call["step"] == step]
 
     @property
+    def answered(self) -> list[str]:
+        """What Step Functions said to each answer to a task token: "", or the code of its refusal."""
+        return [said for call in self.calls for said in call["tokens"]]
+
+    @property
     def told(self) -> Any:
         """The cause of a failure, where that is JSON."""
         return json.loads(self.cause)
@@ -71,9 +76,20 @@ class Machine:
 
     @classmethod
     def deploy(
-        cls, aws: EmbeddedAws, name: str, state: Path, *, type_: str = "STANDARD", **substitutions: str
+        cls,
+        aws: EmbeddedAws,
+        name: str,
+        state: Path,
+        *,
+        type_: str = "STANDARD",
+        seconds: Mapping[str, int] | None = None,
+        **substitutions: str,
     ) -> "Machine":
-        """Creates the one of statemachines/`name`.asl.yaml, with a stub for each function that it calls."""
+        """Creates the one of statemachines/`name`.asl.yaml, with a stub for each function that it calls.
+
+        Args:
+            seconds: state → how long it waits, where that is longer than a test should take.
+        """
         diary = state / name
         diary.mkdir()
         machine = Definition(STATE_MACHINES / f"{name}.asl.yaml")
@@ -82,9 +98,12 @@ class Machine:
             for placeholder in sorted(machine.placeholders)
             if placeholder not in substitutions
         }
+        definition = machine.substituted({**stubs, **substitutions})
+        for waiting, most in (seconds or {}).items():
+            definition["States"][waiting]["TimeoutSeconds"] = most
         created = aws.client("stepfunctions").create_state_machine(
             name=name,
-            definition=json.dumps(machine.substituted({**stubs, **substitutions})),
+            definition=json.dumps(definition),
             roleArn=f"arn:aws:iam::{ACCOUNT}:role/stub",
             type=type_,
         )
@@ -112,14 +131,18 @@ class Machine:
         ended = client.start_sync_execution(
             stateMachineArn=self.arn, name=name, input=json.dumps({**document, subject: carrying})
         )
-        calls = (self.diary / f"{number}.jsonl").read_text().splitlines()
         return Execution(
             ended["status"],
             ended.get("error", ""),
             ended.get("cause", ""),
             json.loads(ended["output"]) if "output" in ended else None,
-            list(map(json.loads, calls)),
+            self.calls(number),
         )
+
+    def calls(self, number: int) -> list[dict[str, Any]]:
+        """Those of an execution's functions so far."""
+        diary = self.diary / f"{number}.jsonl"
+        return list(map(json.loads, diary.read_text().splitlines())) if diary.exists() else []
 
 
 def create_stub(aws: EmbeddedAws, machine: str, function: str, diary: Path) -> str:
@@ -138,6 +161,12 @@ def create_stub(aws: EmbeddedAws, machine: str, function: str, diary: Path) -> s
         Role=f"arn:aws:iam::{ACCOUNT}:role/stub",
         Code={"ZipFile": archive.getvalue()},
         Timeout=60,
-        Environment={"Variables": {"STEP": function.removeprefix(domain), "DIARY": str(diary)}},
+        Environment={
+            "Variables": {
+                "STEP": function.removeprefix(domain),
+                "DIARY": str(diary),
+                "STEP_FUNCTIONS": aws.endpoint("stepfunctions"),
+            }
+        },
     )
     return str(created["FunctionArn"])

@@ -27,6 +27,10 @@ class NotBegunError(ThrottledError):
     """Throttled at the one call that has an effect: the next try need not look what became of this one."""
 
 
+class BuildsHeldBackError(ThrottledError):
+    """Builds are due, and can't be started for now. The message says why."""
+
+
 class UnavailableError(TransientError):
     """AWS failed or did not answer. The call may have had its effect all the same."""
 

@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from signalbox.documents.entries import Entry, entry_key, entry_of, next_generation, record_of
-from signalbox.documents.models import QUARANTINED, Failure, Loaded, Outcome, Task, Verdict
+from signalbox.documents.models import QUARANTINED, Loaded, Outcome, Task, Verdict
 from signalbox.documents.settlement import SettleDocument
+from signalbox.failures import Failure
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record
 from tests.stepping import Fate, Scheduler, Stepped

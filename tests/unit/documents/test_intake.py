@@ -13,13 +13,9 @@ from signalbox.documents.admission import BUSY_SECONDS
 from signalbox.documents.entries import Entry, entry_key, entry_of, record_of
 from signalbox.documents.intake import (
     CHANGE_ATTEMPTS,
-    FIRST_LOOK_SECONDS,
-    FIRST_WAIT_SECONDS,
-    LONGEST_WAIT_SECONDS,
     START_SECONDS,
     Admission,
     AdmitEvents,
-    Retries,
 )
 from signalbox.documents.models import Document, Outcome, document_id
 from signalbox.documents.objects import padded
@@ -32,9 +28,16 @@ from signalbox.errors import (
     ThrottledError,
     UnavailableError,
 )
-from signalbox.intake import Message
+from signalbox.intake import (
+    FIRST_LOOK_SECONDS,
+    FIRST_WAIT_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    Message,
+    Retries,
+)
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record, Rejection
+from tests.fake_queue import FakeQueue
 from tests.stepping import CrashedError, Fate, Scheduler, Stepped
 from tests.unit.documents.doubles import NOON, MovableClock
 from tests.unit.documents.s3_events import (
@@ -42,7 +45,6 @@ from tests.unit.documents.s3_events import (
     KEY,
     KEYS,
     SCOPE,
-    FakeQueue,
     FakeWorkflow,
     called,
     called_for_many,

@@ -15,7 +15,6 @@ from signalbox.documents.recognition import (
     Recognised,
     RecogniseText,
 )
-from signalbox.documents.side_by_side import SideBySide
 from signalbox.errors import (
     AccessDeniedError,
     NotFoundError,
@@ -24,6 +23,7 @@ from signalbox.errors import (
     TransientError,
     UnavailableError,
 )
+from signalbox.side_by_side import SideBySide
 from tests.unit.documents.analysers import FakePages
 from tests.unit.documents.doubles import NOON, FakeObjects, MovableClock
 

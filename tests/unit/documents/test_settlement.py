@@ -11,15 +11,15 @@ from signalbox.documents.models import (
     QUARANTINED,
     Document,
     Entities,
-    Failure,
     Found,
     Loaded,
     Outcome,
     Task,
     Verdict,
 )
-from signalbox.documents.settlement import Settled, SettleDocument, said
+from signalbox.documents.settlement import Settled, SettleDocument
 from signalbox.errors import InvariantError, RefusedError, ThrottledError, UnavailableError
+from signalbox.failures import Failure
 from signalbox.ledger.memory import MemoryLedger
 from signalbox.ledger.records import Record
 from tests.unit.documents.doubles import (
@@ -405,21 +405,6 @@ class TestFailed:
         assert (before.outcome, before.settled, before.told) == (Outcome.INDEXED, GENERATION, 0)
         assert not before.is_done
         assert settled.outcome is (Outcome.INDEXED if of.last_try else None)
-
-    @pytest.mark.parametrize(
-        ("cause", "shown"),
-        [
-            ('{"errorMessage": "no such key", "errorType": "NotFoundError"}', "S: E: no such key"),
-            ('{"errorMessage": "cut of', 'S: E: {"errorMessage": "cut of'),
-            ("Lambda timed out", "S: E: Lambda timed out"),
-            ('"just text"', 'S: E: "just text"'),
-            ("", "S: E: "),
-            ("x" * 5_000, "S: E: " + "x" * 994),
-        ],
-        ids=lambda text: text[:20],
-    )
-    def test_what_it_says(self, cause: str, shown: str) -> None:
-        assert said(Failure(step="S", error="E", cause=cause)) == shown
 
 
 class TestTellingAgain:

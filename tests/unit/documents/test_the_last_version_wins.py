@@ -21,17 +21,18 @@ from hypothesis import strategies as st
 
 from signalbox.documents.entries import entry_key, entry_of
 from signalbox.documents.inspection import InspectObject
-from signalbox.documents.intake import AdmitEvents, Retries
+from signalbox.documents.intake import AdmitEvents
 from signalbox.documents.lines import write_lines
 from signalbox.documents.loading import Index, LoadDocument
-from signalbox.documents.models import Batch, Document, Failure, Outcome, Task, Text, Verdict
+from signalbox.documents.models import Batch, Document, Outcome, Task, Text, Verdict
 from signalbox.documents.opensearch_index import ROWS, OpenSearchIndex
 from signalbox.documents.routes import Routes, default_routes
 from signalbox.documents.s3_index import S3Index
 from signalbox.documents.searching import Query
 from signalbox.documents.settlement import SettleDocument
 from signalbox.errors import ConflictError, ExecutionFailedError, NotFoundError, TransientError
-from signalbox.intake import Message
+from signalbox.failures import Failure
+from signalbox.intake import Message, Retries
 from signalbox.ledger.memory import MemoryLedger
 from tests.stepping import Fate, Scheduler, Stepped
 from tests.unit.documents.doubles import FakeBus, FakeObjects, FakeTopic, MovableClock

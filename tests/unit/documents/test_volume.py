@@ -19,20 +19,21 @@ import pytest
 
 from signalbox.clock import iso
 from signalbox.documents.entries import DOMAIN, TRIES_USED_UP, Entry, entry_key, entry_of
-from signalbox.documents.intake import EXECUTIONS_AT_ONCE, AdmitEvents, Retries
-from signalbox.documents.models import Document, Failure, Found, Loaded, Outcome, Task, Verdict
+from signalbox.documents.intake import EXECUTIONS_AT_ONCE, AdmitEvents
+from signalbox.documents.models import Document, Found, Loaded, Outcome, Task, Verdict
 from signalbox.documents.routes import parse_routes
 from signalbox.documents.settlement import SettleDocument
 from signalbox.errors import ExecutionFailedError, ThrottledError, UnavailableError
-from signalbox.intake import Message
+from signalbox.failures import Failure
+from signalbox.intake import Message, Retries
 from signalbox.ledger.memory import MemoryLedger
+from tests.fake_queue import FakeQueue
 from tests.simulated_time import SimulatedTime
 from tests.stepping import CrashedError
 from tests.unit.documents.doubles import NOON, FakeBus, FakeObjects, FakeTopic
 from tests.unit.documents.s3_events import (
     BUCKET,
     SCOPE,
-    FakeQueue,
     called,
     called_for_many,
     created,
@@ -252,7 +253,7 @@ class Environment:
             self.estate.most_at_once = max(self.estate.most_at_once, self.estate.at_once)
 
     def side_by_side[A, B](self, work: Callable[[A], B], items: Iterable[A], /) -> list[B]:
-        """As `signalbox.documents.side_by_side.SideBySide`. The environment may die over it."""
+        """As `signalbox.side_by_side.SideBySide`. The environment may die over it."""
         waiting, ends = deque(enumerate(items)), dict[int, B]()
 
         def go_on() -> None:

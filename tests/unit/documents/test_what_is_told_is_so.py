@@ -17,10 +17,11 @@ from signalbox.documents.admission import Admit, Drop, Later, decide, release
 from signalbox.documents.entries import Entry, entry_key, entry_of, record_of
 from signalbox.documents.inspection import InspectObject
 from signalbox.documents.loading import LoadDocument, Row
-from signalbox.documents.models import Document, Failure, Labels, Outcome, Task
+from signalbox.documents.models import Document, Labels, Outcome, Task
 from signalbox.documents.objects import ObjectEvent, padded
 from signalbox.documents.settlement import SettleDocument
 from signalbox.errors import UnavailableError
+from signalbox.failures import Failure
 from signalbox.ledger.memory import MemoryLedger
 from tests.unit.documents.doubles import (
     BUCKET,

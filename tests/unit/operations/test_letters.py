@@ -65,11 +65,22 @@ def test_an_event_is_judged_by_its_age(age: float, since: float, prospect: str) 
     [
         ({"EC2InstanceId": "i-2"}, "AWS Health Event i-2"),
         ({"bucket": {"name": "b"}, "object": {"key": "a b.pdf"}}, "AWS Health Event s3://b/a b.pdf"),
+        ({"build-id": "arn:…:build/p:1"}, "AWS Health Event arn:…:build/p:1"),
+        ({"release": "npm/acme/ui/1.0.0"}, "AWS Health Event npm/acme/ui/1.0.0"),
+        (
+            {
+                "packageFormat": "pypi",
+                "packageNamespace": None,
+                "packageName": "requests",
+                "packageVersion": "2.0",
+            },
+            "AWS Health Event pypi//requests/2.0",
+        ),
         ({"bucket": "b"}, "AWS Health Event 0b2a3f8e-5d0e-4c8e-9c57-0c7a3a0f1d11"),
         ({}, "AWS Health Event 0b2a3f8e-5d0e-4c8e-9c57-0c7a3a0f1d11"),
     ],
 )
-def test_an_event_is_named_by_its_instance_or_object_or_else_by_its_id(
+def test_an_event_is_named_by_what_it_is_about_or_else_by_its_id(
     detail: dict[str, object], what: str
 ) -> None:
     body = json.dumps(event() | {"detail-type": "AWS Health Event", "detail": detail})

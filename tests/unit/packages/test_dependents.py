@@ -108,6 +108,15 @@ def test_a_rebuild_repairs_and_leaves_the_sequence_number() -> None:
     assert merge(known, entry("0.9.0", 0, 10.0)) is known
 
 
+def test_a_package_that_has_moved_to_another_repository_is_what_was_seen_last() -> None:
+    """Known from the field: each repository numbers the events of a package by itself."""
+    known = Entry("1.0.0", 200, 20.0, (), "team")
+    moved = Entry("1.1.0", 3, 30.0, (), "platform")
+    assert merge(known, moved) is moved
+    assert merge(moved, known) is moved
+    assert merge(known, Entry("1.2.0", 0, 40.0, (), "platform")).sequence == 0
+
+
 def test_after_a_rebuild_what_was_not_seen_is_gone() -> None:
     before = Shard(
         {

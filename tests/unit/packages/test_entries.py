@@ -1,4 +1,5 @@
 import pytest
+from msgspec.structs import replace
 
 from signalbox.errors import InvariantError
 from signalbox.ledger.memory import MemoryLedger
@@ -135,3 +136,26 @@ def test_the_versions_of_a_package_that_are_not_over() -> None:
     assert releases.set_versions("npm/acme/ui", lambda known: (*known, VERSION)) == (VERSION,)
     assert releases.set_versions("npm/acme/ui", lambda known: known) == (VERSION,)
     assert releases.versions("npm/acme/ui") == (VERSION,)
+
+
+def test_in_another_round_what_was_known_of_the_last_is_forgotten() -> None:
+    ledger = MemoryLedger()
+    releases = Releases(ledger)
+    known = replace(
+        entry(State.FAILED), decisions=2, projects={"npm/acme/a": "a"}, detail="…", troubles={"x": "y"}
+    )
+    denied = replace(known.release, reason=Reason.POLICY)
+    releases.change(VERSION, lambda _: replace(known, release=denied))
+    again = releases.advance(VERSION, Retried(1, 0))
+    assert again.release.round == 2
+    assert (again.objections, again.decisions, again.projects) == ((), 0, {})
+    assert (again.detail, again.troubles) == ("", {})
+    assert (again.repository, again.waiting) == (known.repository, known.waiting)
+
+
+def test_in_the_same_round_it_is_kept() -> None:
+    releases = Releases(MemoryLedger())
+    known = replace(entry(State.PROMOTING), troubles={"x": "y"})
+    releases.change(VERSION, lambda _: known)
+    after = releases.advance(VERSION, Retried(1, 0), detail="asked again")
+    assert (after.objections, after.troubles, after.detail) == (known.objections, {"x": "y"}, "asked again")

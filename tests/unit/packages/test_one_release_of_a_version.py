@@ -25,6 +25,7 @@ from signalbox.packages.releases import (
     Promote,
     Promoted,
     PromotionClaimed,
+    PromotionPutOff,
     PromotionRefused,
     Published,
     Reason,
@@ -173,8 +174,8 @@ class OneRelease(RuleBasedStateMachine):
             self.hands.append(Work(self.release, effect, until))
 
     @precondition(lambda self: self.hands)
-    @rule(which=INDEX, refused=st.sampled_from([False, False, False, True]))
-    def act(self, which: int, *, refused: bool) -> None:
+    @rule(which=INDEX, how=st.sampled_from(["well", "well", "well", "refused", "anew", "throttled"]))
+    def act(self, which: int, how: str) -> None:
         work = self.hands[which % len(self.hands)]
         if self.now >= work.lease_until:
             self.hands.remove(work)
@@ -185,7 +186,7 @@ class OneRelease(RuleBasedStateMachine):
             self.check_order(work, work.effect)
             work.result = self.builds.start(work, work.effect)
         else:
-            work.result = self.copy(work, work.effect, refused=refused)
+            work.result = self.copy(work, work.effect, how)
 
     def check_order(self, work: Work, effect: StartBuild) -> None:
         waves = work.release.waves
@@ -195,11 +196,14 @@ class OneRelease(RuleBasedStateMachine):
                 "a wave began before the last was green"
             )
 
-    def copy(self, work: Work, effect: Promote, *, refused: bool) -> Event:
+    def copy(self, work: Work, effect: Promote, how: str) -> Event:
         for package in (each for wave in self.waves for each in wave):
             assert (work.release.round, package) in self.builds.green, "promoted without being green"
-        if refused and self.promoted is None:
-            return PromotionRefused(work.release.round, work.lease_until)
+        if how == "throttled":
+            return PromotionPutOff(work.release.round, work.lease_until)
+        if how != "well" and self.promoted is None:
+            revision = f"r{self.sequence}+" if how == "anew" else ""
+            return PromotionRefused(work.release.round, work.lease_until, revision)
         assert self.promoted in {None, effect.revision}, "promoted twice"
         self.promoted = effect.revision
         return Promoted(work.release.round)
@@ -237,7 +241,7 @@ class OneRelease(RuleBasedStateMachine):
         held = len(self.hands)
         self.work(0, Level.ALLOW)
         if len(self.hands) > held:
-            self.act(held, refused=False)
+            self.act(held, "well")
             self.report(held, crash=False)
 
     def teardown(self) -> None:

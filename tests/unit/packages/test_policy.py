@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from signalbox.errors import RejectedError
 from signalbox.packages.coordinates import PackageVersion
 from signalbox.packages.dependents import Kind
-from signalbox.packages.findings import Finding, Level
+from signalbox.packages.findings import Finding, Level, Objection
 from signalbox.packages.planning import Reach
 from signalbox.packages.policy import (
+    MOST_RECORDED,
     Inspected,
     Judgement,
     Policy,
@@ -76,6 +77,7 @@ def test_the_default_policy_allows_a_usual_version() -> None:
         ('{"findings": {"cycles": "deny"}}', "malformed", "$.findings"),
         ('{"findings": {"cycle-in-tests": "no"}}', "malformed", "$.findings.cycle-in-tests"),
         ('{"rebuild": {"most": 0}}', "bad-limit", "$.rebuild.most"),
+        ('{"rebuild": {"most": 1001}}', "bad-limit", "$.rebuild.most"),
         ('{"rebuild": {"kinds": ["prod"]}}', "malformed", "$.rebuild.kinds[0]"),
         ('{"promise": {"minor": "deny"}}', "malformed", "$.promise"),
     ],
@@ -275,6 +277,28 @@ def test_a_policy_may_speak_of_each_finding() -> None:
     assert {each.code for each in judge_findings(policy(), found).objections} == set(CODES) - {
         "cycle-in-tests"
     }
+
+
+def test_what_is_found_where_a_dependency_is_read_or_nothing_builds_a_dependent_stops_the_release() -> None:
+    found = [Finding(code, "npm//a", "?") for code in ("malformed-dependency", "no-project")]
+    assert all(each.level is Level.DENY for each in judge_findings(policy(), found).objections)
+    lenient = policy(findings={"malformed-dependency": "allow", "no-project": "warn"})
+    assert codes(judge_findings(lenient, found)) == [("no-project", "warn")]
+
+
+def test_the_record_has_the_gravest_objections_and_how_many_more_there_are() -> None:
+    said = [
+        *(Objection("license-missing", Level.WARN, f"w{number}") for number in range(MOST_RECORDED)),
+        *(Objection("cycle", Level.DENY, f"d{number}") for number in range(7)),
+    ]
+    judgement = Judgement.of(said)
+    assert judgement.recorded[:7] == tuple(said[-7:])
+    assert judgement.recorded[MOST_RECORDED] == Objection(
+        "more-objections", Level.WARN, "and 7 more like these"
+    )
+    assert judgement.detail == "d0; d1; d2; d3; d4; and 2 more"
+    assert Judgement.of(said[:3]).recorded == tuple(said[:3])
+    assert Judgement.of(said[:3]).detail == ""
 
 
 def test_which_dependents_are_rebuilt() -> None:

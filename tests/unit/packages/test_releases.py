@@ -17,6 +17,7 @@ from signalbox.packages.releases import (
     Promote,
     Promoted,
     PromotionClaimed,
+    PromotionPutOff,
     PromotionRefused,
     Published,
     Reason,
@@ -278,15 +279,36 @@ def test_of_a_promotion_that_was_taken_over_the_second_has_the_say() -> None:
     assert advance(release, PromotionRefused(1, NOW + 120.0)).state is State.FAILED
 
 
+def test_a_promotion_that_was_put_off_is_due_again_at_once_and_looks_first() -> None:
+    release = after(*TO_READY, promoting(), PromotionPutOff(1, NOW + 60.0))
+    assert due(release, NOW) == (Promote("r1", resumed=True),)
+    assert advance(release, Superseded("npm//core/1.1.1")) is release
+
+
+def test_whoever_has_lost_its_claim_puts_nothing_off() -> None:
+    release = after(*TO_READY, promoting(), promoting(NOW + 60.0))
+    assert advance(release, PromotionPutOff(1, NOW + 60.0)) is release
+
+
+def test_another_revision_that_came_while_it_was_promoted_has_a_round_of_its_own() -> None:
+    release = after(*TO_READY, promoting(), Published("r2", 2))
+    assert (release.state, release.revision) == (State.PROMOTING, "r1")
+    again = advance(release, PromotionRefused(1, NOW + 60.0, "r2"))
+    assert (again.state, again.round, again.revision, again.builds) == (State.WAITING, 2, "r2", {})
+    assert advance(again, Published("r2", 3)).round == 2
+
+
 EVERY_EVENT: list[Event] = [
     Published("r1", 1), Published("r2", 2), Withdrawn(3), Superseded("npm//core/1.1.1"), judged(),
     judged(Level.DENY), planned(), planned(verdict=Level.DENY), claimed("a"), started("a"), ended("a"),
     ended("a", Progress.FAILED), ended("b"), ended("b", Progress.STOPPED), ended("c"), promoting(),
-    Promoted(1), PromotionRefused(1, NOW + 60.0), Retried(1, 0), judged(round_=2), Retried(2, 0),
+    Promoted(1), PromotionPutOff(1, NOW + 60.0), PromotionRefused(1, NOW + 60.0),
+    PromotionRefused(1, NOW + 60.0, "r2"), Retried(1, 0), judged(round_=2), Retried(2, 0),
 ]  # fmt: skip
 BEGINNINGS: list[tuple[Event, ...]] = [
     (), (judged(),), TO_BUILDS, (*TO_BUILDS, claimed("a")), TO_READY, (*TO_READY, promoting()),
-    (*TO_READY, promoting(), Promoted(1)), (*TO_BUILDS, ended("a", Progress.FAILED), ended("b")),
+    (*TO_READY, promoting(), Promoted(1)), (*TO_READY, promoting(), PromotionPutOff(1, NOW + 60.0)),
+    (*TO_BUILDS, ended("a", Progress.FAILED), ended("b")),
     (*TO_BUILDS, Withdrawn(3)), (*TO_BUILDS, Superseded("npm//core/1.1.1")),
 ]  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Telling the world: the alert topic and the custom bus."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,6 +11,7 @@ from signalbox.errors import RefusedError, ThrottledError, UnavailableError
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_sns import SNSClient
+    from mypy_boto3_sns.type_defs import PublishInputTypeDef
 
 
 class SnsTopic:
@@ -19,16 +21,27 @@ class SnsTopic:
         self._sns = sns
         self._arn = arn
 
-    def publish(self, subject: str, message: str, attributes: dict[str, str]) -> str:
-        answer = call(
-            self._sns.publish,
-            TopicArn=self._arn,
-            Subject=subject,
-            Message=message,
-            MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-            },
-        )
+    def publish(
+        self,
+        subject: str,
+        message: str,
+        attributes: Mapping[str, str],
+        others: Mapping[str, str] | None = None,
+    ) -> str:
+        """Publishes a message and answers its id.
+
+        Args:
+            others: protocol, as in ``https`` → what its subscribers get in place of the message.
+        """
+        given: PublishInputTypeDef = {"TopicArn": self._arn, "Subject": subject, "Message": message}
+        if others:
+            by_protocol = {"default": message, **others}
+            given["Message"] = msgspec.json.encode(by_protocol).decode()
+            given["MessageStructure"] = "json"
+        given["MessageAttributes"] = {
+            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+        }
+        answer = call(self._sns.publish, **given)
         return answer["MessageId"]
 
 

@@ -1,7 +1,4 @@
-"""What the analysers have in common: content that none of them will ever take, and work done side by side."""
-
-from collections.abc import Callable, Iterable
-from typing import Protocol
+"""What the analysers have in common: content that none of them will ever take."""
 
 from signalbox.documents.models import Verdict
 from signalbox.errors import RefusedError, SignalboxError
@@ -16,20 +13,6 @@ class UnfitError(RefusedError):
         super().__init__(verdict.detail)
         self.code = verdict.reason
         self.verdict = verdict
-
-
-class Spread(Protocol):
-    """Does the work for each item, perhaps for several at once, and answers in the order of the items.
-
-    Whichever error comes first in that order is raised, and what has not begun by then is left.
-    """
-
-    def __call__[A, B](self, work: Callable[[A], B], items: Iterable[A], /) -> Iterable[B]: ...
-
-
-def in_order[A, B](work: Callable[[A], B], items: Iterable[A], /) -> list[B]:
-    """The `Spread` that does one after the other."""
-    return [work(item) for item in items]
 
 
 def note_of(error: SignalboxError) -> str:

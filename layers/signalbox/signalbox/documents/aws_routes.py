@@ -3,17 +3,14 @@
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from signalbox.aws.calls import call
+from signalbox.aws.parameters import REMEMBERED_SECONDS, read_declaration
 from signalbox.aws.remembering import Remembering
 from signalbox.clock import Clock
 from signalbox.documents.routes import Routes, default_routes, parse_routes, sparing
-from signalbox.errors import NotFoundError, RejectedError, SignalboxError
+from signalbox.errors import RejectedError, SignalboxError
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
-
-REMEMBERED_SECONDS = 60.0
-"""How long an execution environment goes by the routes that it has read."""
 
 
 class BrokenRoutesError(SignalboxError):
@@ -65,11 +62,3 @@ def read_routes(ssm: "SSMClient", parameter: str) -> Routes | None:
     except RejectedError as error:
         advice = 'mend the file and put it: make routes ARGS="put FILE --yes"'
         raise BrokenRoutesError(f"the routes in SSM parameter {parameter}: {error}; {advice}") from error
-
-
-def read_declaration(ssm: "SSMClient", parameter: str) -> str | None:
-    """The parameter's text as it is; None where it does not exist."""
-    try:
-        return call(ssm.get_parameter, Name=parameter)["Parameter"]["Value"]
-    except NotFoundError:
-        return None

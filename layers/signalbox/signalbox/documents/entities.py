@@ -10,12 +10,13 @@ from typing import Protocol
 
 import msgspec
 
-from signalbox.documents.analysis import Spread, in_order, note_of
+from signalbox.documents.analysis import note_of
 from signalbox.documents.batching import split_by_bytes
 from signalbox.documents.lines import read_lines, write_lines
 from signalbox.documents.models import Batch, Document, Entities, Entity, Task, Text
 from signalbox.documents.storage import ObjectStore
 from signalbox.errors import InvariantError, RefusedError, UnavailableError
+from signalbox.spreading import Spread, in_order
 
 PIECE_BYTES = 5_000
 """Of UTF-8, a text of BatchDetectEntities ("Guidelines and quotas", Amazon Comprehend Developer Guide)."""

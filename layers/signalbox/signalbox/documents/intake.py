@@ -13,7 +13,6 @@ import msgspec
 
 from signalbox.clock import Clock
 from signalbox.documents.admission import Admit, Drop, Later, decide, release
-from signalbox.documents.analysis import Spread, in_order
 from signalbox.documents.entries import DOMAIN, entry_of, record_of
 from signalbox.documents.events import parse_event
 from signalbox.documents.models import Document, Options, Outcome
@@ -29,17 +28,15 @@ from signalbox.errors import (
     UnavailableError,
 )
 from signalbox.eventbridge import Scope, check_scope, parse_envelope
-from signalbox.intake import Message, rejection_of
+from signalbox.intake import Message, Queue, Retries, rejection_of
 from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
+from signalbox.spreading import Spread, in_order
 
 EXECUTIONS_AT_ONCE = 5
 """As many as a batch has messages: each has an object, as a rule."""
 CHANGE_ATTEMPTS = 5
 START_SECONDS = 20.0
 """After this an invocation begins no more executions: what it began must end before its own time is up."""
-FIRST_WAIT_SECONDS = 10.0
-LONGEST_WAIT_SECONDS = 300.0
-FIRST_LOOK_SECONDS = 5.0
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,44 +83,6 @@ class Workflow(Protocol):
     def run(self, name: str, content: dict[str, Any]) -> dict[str, Any]:
         """See `signalbox.aws.executions.SyncExecutions`."""
         ...
-
-
-class Queue(Protocol):
-    """Where the messages come from."""
-
-    def change_visibility(self, seconds: Mapping[str, int]) -> None:
-        """Has messages come again after so many seconds from now, by their receipts."""
-        ...
-
-
-class Retries(NamedTuple):
-    """How often a message comes, and how soon again.
-
-    Attributes:
-        maximum: after so many receives it goes to the dead-letter queue.
-        jitter: answers a number from 0 to 1, another each time.
-    """
-
-    maximum: int
-    jitter: Callable[[], float]
-
-    def are_used_up(self, message: Message) -> bool:
-        return message.receives >= self.maximum
-
-    def wait(self, message: Message) -> float:
-        """Seconds: the more, the more often it has come."""
-        longest = min(FIRST_WAIT_SECONDS * 2.0 ** (message.receives - 1), LONGEST_WAIT_SECONDS)
-        return longest * (1 + self.jitter()) / 2
-
-    def look(self, message: Message, busy: float) -> float:
-        """Seconds until it is looked again at an object that somebody works on, for ``busy`` more at most.
-
-        Most are done long before: soon at first. In the end as late as it may take, so that the message does
-        not go to the dead-letter queue for waiting.
-        """
-        if message.receives >= self.maximum - 1:
-            return busy
-        return min(busy, FIRST_LOOK_SECONDS * 4.0 ** (message.receives - 1))
 
 
 class _Output(msgspec.Struct):

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from signalbox.errors import InvariantError
+from signalbox.failures import Failure
 
 
 class Outcome(StrEnum):
@@ -210,14 +211,6 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
 
     outcome: Outcome
     rows: int = 0
-
-
-class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """The error that an execution ends with, as Step Functions names it."""
-
-    step: str
-    error: str
-    cause: str = ""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):

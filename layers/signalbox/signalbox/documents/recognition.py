@@ -11,12 +11,13 @@ from typing import Protocol
 import msgspec
 
 from signalbox.clock import Clock
-from signalbox.documents.analysis import Spread, UnfitError, in_order
+from signalbox.documents.analysis import UnfitError
 from signalbox.documents.batching import Page, batches
 from signalbox.documents.lines import write_lines
 from signalbox.documents.models import Batch, Document, Outcome, Task, Text, Verdict
 from signalbox.documents.storage import Listed, ObjectStore
 from signalbox.errors import NotFoundError, RefusedError, SignalboxError, TransientError
+from signalbox.spreading import Spread, in_order
 
 PAGE_BYTES = 10 * 2**20
 """"Set Quotas in Amazon Textract", Amazon Textract Developer Guide."""

@@ -29,9 +29,10 @@ from signalbox.documents.entries import (
     entry_of,
     record_of,
 )
-from signalbox.documents.models import Document, Failure, Found, Outcome, Task, Verdict
+from signalbox.documents.models import Document, Found, Outcome, Task, Verdict
 from signalbox.documents.storage import ObjectStore
 from signalbox.errors import ConflictError, InvariantError, RefusedError
+from signalbox.failures import said
 from signalbox.ledger.changing import change_record
 from signalbox.ledger.records import Record, RecordStore
 
@@ -100,7 +101,7 @@ class SettleDocument:
         """
         document, failure = task.document, task.failure
         if failure is not None and not document.last_try:
-            detail = said(failure)
+            detail = said(failure, DETAIL_CHARACTERS)
             self._change(document, lambda entry: after_try(entry, document, detail))
             return Settled(outcome=None, reason=TRY_FAILED, detail=detail)
         settlement = settlement_of(task, self._bucket, self._clock())
@@ -207,7 +208,9 @@ def settlement_of(task: Task, bucket: str, now: float) -> Settlement:
 
 def _verdict(task: Task) -> Verdict:
     if task.failure is not None:
-        return Verdict(outcome=Outcome.FAILED, reason=TRIES_USED_UP, detail=said(task.failure))
+        return Verdict(
+            outcome=Outcome.FAILED, reason=TRIES_USED_UP, detail=said(task.failure, DETAIL_CHARACTERS)
+        )
     if task.loaded is None:
         raise InvariantError(f"{task.document.shown}: neither loaded nor failed: there is no outcome")
     outcome = task.loaded.outcome
@@ -226,19 +229,6 @@ def _notes(task: Task) -> str:
         "labels": task.labels.note if task.labels else "",
     }
     return "; ".join(f"{name}: {note}" for name, note in notes.items() if note)
-
-
-def said(failure: Failure) -> str:
-    """What a failure says to a person. Of a function, Step Functions has the error as JSON."""
-    try:
-        cause = msgspec.json.decode(failure.cause, type=_FunctionError).message
-    except msgspec.MsgspecError:  # cut, or not of a function
-        cause = failure.cause
-    return f"{failure.step}: {failure.error}: {cause}"[:DETAIL_CHARACTERS]
-
-
-class _FunctionError(msgspec.Struct):
-    message: str = msgspec.field(name="errorMessage")
 
 
 def after_try(entry: Entry, document: Document, detail: str) -> Entry:

@@ -135,6 +135,19 @@ class PackageVersion(msgspec.Struct, frozen=True, order=True):
         raise RejectedError("malformed-key", where, what)
 
 
+def check_pattern(pattern: str, where: str) -> Format | None:
+    """The format of a pattern for packages' keys, as in ``npm/acme/*``; None for ``*/*/ui``, which is of all.
+
+    Raises:
+        RejectedError: ``malformed-pattern``: no key can match it.
+    """
+    format_, _, rest = pattern.partition("/")
+    if rest.count("/") != 1 or (format_ != "*" and format_ not in list(Format)):
+        what = f"{pattern!r} matches no package: expected format/namespace/name, as in npm/acme/* or pypi//*"
+        raise RejectedError("malformed-pattern", where, what)
+    return None if format_ == "*" else Format(format_)
+
+
 def _format(text: str, where: str) -> Format:
     try:
         return Format(text)

@@ -78,12 +78,14 @@ class Entry(msgspec.Struct, frozen=True, array_like=True):
         version: the newest that is published (`signalbox.packages.versions.newest`), or None.
         sequence: of the newest event that it was read for; 0 where it was read for none.
         read_at: when reading began, in seconds since 1970; of a rebuild, when that began.
+        repository: where it was read; each numbers its events by itself.
     """
 
     version: str | None
     sequence: int
     read_at: float
     dependencies: tuple[Dependency, ...] = ()
+    repository: str = ""
 
 
 def parse_dependency(
@@ -125,9 +127,12 @@ def merge(known: Entry | None, seen: Entry) -> Entry:
 
     An event's wins over that of an earlier event. What a rebuild has seen (``sequence`` 0) wins over what was
     read before the rebuild began, and leaves the sequence number as it is, so that stale events stay stale.
+    Where a package has moved to another repository the later look wins: their numbers say nothing together.
     """
     if known is None:
         return seen
+    if seen.repository != known.repository:
+        return seen if seen.read_at > known.read_at else known
     if seen.sequence:
         later = (seen.sequence, seen.read_at) > (known.sequence, known.read_at)
         return seen if later else known

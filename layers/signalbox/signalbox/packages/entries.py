@@ -5,13 +5,14 @@ crashes after a change has made it, and whoever crashes before has not: the next
 `signalbox.packages.releases.due` again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
 from signalbox.errors import InvariantError
+from signalbox.failures import Failure
 from signalbox.ledger.changing import change_record
 from signalbox.ledger.records import Record, RecordStore
 from signalbox.packages.coordinates import PackageVersion
@@ -24,7 +25,7 @@ RETENTION_SECONDS = 400 * 86_400.0
 KEPT_EVENTS = 16
 """``eventDeduplicationId``s remembered for a version."""
 DECISIONS_A_RECORD = 500
-"""Some 300 bytes each: well below the 400 KB of an item (DynamoDB Developer Guide, "Quotas")."""
+"""At most: packed, some 50 bytes each. An item holds 400 KB (DynamoDB Developer Guide, "Quotas")."""
 
 
 class Step(StrEnum):
@@ -66,6 +67,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         troubles: package → why its build did not go well.
         detail: why the release stands still, for a person; "" where it does not.
         settled: the try that was settled last, as `Release.execution`; "" for none.
+        outcome: what that came to (`signalbox.packages.outcomes.Outcome`).
     """
 
     release: Release
@@ -81,6 +83,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     troubles: dict[str, str] = {}
     detail: str = ""
     settled: str = ""
+    outcome: str = ""
 
     @property
     def package_version(self) -> PackageVersion:
@@ -96,6 +99,38 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
             return False
         same = (release.round, release.tries, release.wave) == (waiting.round, waiting.tries, waiting.wave)
         return not (same and release.state in {State.PLANNED, State.BUILDING})
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A step's input, as the workflow hands it over.
+
+    Attributes:
+        release: the key of the version.
+        round: the execution's. Where the release has a later one, nothing is left to be done here.
+        tries: likewise.
+        token: of BuildWave, what Step Functions waits for to be answered.
+        failure: of SettleRelease, why the execution is about to fail.
+    """
+
+    release: str
+    round: int
+    tries: int = 0
+    token: str = ""
+    failure: Failure | None = None
+
+    def is_of(self, entry: Entry) -> bool:
+        """Whether the release is still in the round and the try of this execution."""
+        return (entry.release.round, entry.release.tries) == (self.round, self.tries)
+
+
+OF_A_ROUND: dict[str, Any] = {"objections": (), "decisions": 0, "projects": {}, "troubles": {}, "detail": ""}
+"""What an entry knows of a round, before it knows anything."""
+
+
+def moved(entry: Entry, release: Release) -> Entry:
+    """The entry of a release that has moved on: in another round what was known of the last is forgotten."""
+    forgotten = {} if release.round == entry.release.round else OF_A_ROUND
+    return msgspec.structs.replace(entry, release=release, **forgotten)
 
 
 def next_step(release: Release) -> Step:
@@ -133,7 +168,8 @@ def package_key(package: str) -> str:
 
 
 def plan_key(version: str, round_: int, number: int) -> str:
-    """The key of the record that holds the decisions number 500 ``number`` and on, of a round's plan."""
+    """The key of one of the records that hold the decisions of a round's plan, counted from 0
+    (`signalbox.packages.preparation.read_decisions`)."""
     return f"release-plan#{version}#{round_}#{number}"
 
 
@@ -172,6 +208,12 @@ class Releases:
         record = self._ledger.records([key]).get(key)
         return entry_of(record) if record else None
 
+    def read_all(self, versions: Sequence[str]) -> dict[str, Entry]:
+        """Those releases of several versions that there are, by their keys: one call."""
+        records = self._ledger.records([release_key(each) for each in versions]) if versions else {}
+        entries = [entry_of(record) for record in records.values()]
+        return {entry.release.version: entry for entry in entries}
+
     def known(self, version: str) -> Entry:
         """The same, of a release that must be there. Raises InvariantError where it is not."""
         entry = self.read(version)
@@ -199,7 +241,7 @@ class Releases:
             if entry is None:
                 raise InvariantError(f"{version}: the ledger has no release of it")
             after = advance(entry.release, event)
-            return entry if after is entry.release else msgspec.structs.replace(entry, release=after, **also)
+            return entry if after is entry.release else msgspec.structs.replace(moved(entry, after), **also)
 
         entry = self.change(version, told)
         assert entry is not None  # noqa: S101 - `told` raises where there is none

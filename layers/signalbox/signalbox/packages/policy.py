@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 import msgspec
 
 from signalbox.errors import RejectedError
-from signalbox.packages.coordinates import Format, PackageVersion
+from signalbox.packages.coordinates import Format, PackageVersion, check_pattern
 from signalbox.packages.dependents import Dependency, Kind
 from signalbox.packages.findings import Finding, Level, Objection
 from signalbox.packages.licenses import read_expression, weigh
@@ -25,6 +25,12 @@ LEVELS = tuple(Level)
 WIDTHS = tuple(Width)
 USED = frozenset({Kind.RUNTIME, Kind.PEER, Kind.OPTIONAL})
 """Kinds of dependency that reach those who use a package."""
+MOST_AFFECTED = 1_000
+"""More builds do not fit into the record of a release, 400 KB (DynamoDB Developer Guide, "Quotas")."""
+MOST_RECORDED = 100
+"""Objections, likewise."""
+MOST_NAMED = 5
+"""Objections, in a sentence."""
 
 
 class Licenses(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,11 +93,17 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Findings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """What follows from what the planner finds (`signalbox.packages.planning.plan`), by its code."""
+    """What follows from what is found on the way, by its code.
+
+    Most the planner finds (`signalbox.packages.planning.plan`); ``malformed-dependency`` is of one that can't
+    be read, ``no-project`` of a dependent that nothing builds (`signalbox.packages.owners`).
+    """
 
     cycle: Level = Level.DENY
     cycle_in_tests: Level = Level.ALLOW
     cycle_with_published: Level = Level.WARN
+    malformed_dependency: Level = Level.DENY
+    no_project: Level = Level.DENY
     too_many_affected: Level = Level.DENY
     unknown_package: Level = Level.WARN
     unparsable_range: Level = Level.DENY
@@ -135,8 +147,8 @@ def parse_policy(text: str | bytes) -> Policy:
     _check_licenses(policy.licenses)
     for number, denied in enumerate(policy.denied):
         _check_denied(denied, f"$.denied[{number}]")
-    if policy.rebuild.most < 1:
-        raise RejectedError("bad-limit", "$.rebuild.most", "expected 1 or more")
+    if not 1 <= policy.rebuild.most <= MOST_AFFECTED:
+        raise RejectedError("bad-limit", "$.rebuild.most", f"expected 1 to {MOST_AFFECTED:,}")
     return policy
 
 
@@ -157,16 +169,13 @@ def _check_licenses(licenses: Licenses) -> None:
 
 
 def _check_denied(denied: Denied, where: str) -> None:
-    format_, _, rest = denied.package.partition("/")
-    if rest.count("/") != 1 or (format_ != "*" and format_ not in list(Format)):
-        what = f"{denied.package!r} matches no package: expected format/namespace/name, as in npm/*/left-pad"
-        raise RejectedError("malformed-pattern", f"{where}.package", what)
+    format_ = check_pattern(denied.package, f"{where}.package")
     if not denied.versions:
         return
-    if format_ == "*":
+    if format_ is None:
         what = "a range is of one format: name it in the package's pattern, or leave the versions out"
         raise RejectedError("malformed-range", f"{where}.versions", what)
-    read = read_range(Format(format_), denied.versions, denied.package, "its versions")
+    read = read_range(format_, denied.versions, denied.package, "its versions")
     if isinstance(read, Finding):
         raise RejectedError("malformed-range", f"{where}.versions", read.text)
 
@@ -191,6 +200,21 @@ class Judgement(msgspec.Struct, frozen=True):
         told = {each: None for each in objections if each.level is not Level.ALLOW}
         ordered = sorted(told, key=lambda each: -LEVELS.index(each.level))
         return cls(ordered[0].level if ordered else Level.ALLOW, tuple(ordered))
+
+    @property
+    def recorded(self) -> tuple[Objection, ...]:
+        """The objections as the record has them: the gravest, and how many more there are."""
+        kept, more = self.objections[:MOST_RECORDED], self.objections[MOST_RECORDED:]
+        if not more:
+            return kept
+        return (*kept, Objection("more-objections", more[0].level, f"and {len(more)} more like these"))
+
+    @property
+    def detail(self) -> str:
+        """Why the release stops, for a person; "" where it goes on."""
+        denied = [each.text for each in self.objections if each.level is Level.DENY]
+        rest = f"; and {len(denied) - MOST_NAMED} more" if len(denied) > MOST_NAMED else ""
+        return "; ".join(denied[:MOST_NAMED]) + rest
 
 
 def judge_version(

@@ -80,12 +80,14 @@ class Build(msgspec.Struct, frozen=True, array_like=True):
         attempt: from 1; only a retry that somebody asks for is another.
         id: CodeBuild's or CodePipeline's; "" until it is known.
         lease_until: of the claim to start it; seconds since 1970.
+        claimed_at: when it was first claimed: whoever started this attempt did so no sooner.
     """
 
     progress: Progress = Progress.PENDING
     attempt: int = 1
     id: str = ""
     lease_until: float = 0.0
+    claimed_at: float = 0.0
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,15 +203,29 @@ class Promoted(msgspec.Struct, frozen=True):
     round: int
 
 
+class PromotionPutOff(msgspec.Struct, frozen=True):
+    """Throttled: nothing was copied under this claim, which is given back.
+
+    Attributes:
+        lease_until: of the claim.
+    """
+
+    round: int
+    lease_until: float
+
+
 class PromotionRefused(msgspec.Struct, frozen=True):
     """For good: what is there differs, or a permission is missing. Nothing was copied.
 
     Attributes:
         lease_until: of the claim that it was tried under. Whoever has taken over has the say.
+        revision: where that is why, the one that is published by now. It has a round of its own: its event
+            may have come while nothing could be called back.
     """
 
     round: int
     lease_until: float
+    revision: str = ""
 
 
 class Retried(msgspec.Struct, frozen=True):
@@ -236,6 +252,7 @@ type Event = (
     | BuildEnded
     | PromotionClaimed
     | Promoted
+    | PromotionPutOff
     | PromotionRefused
     | Retried
 )
@@ -334,7 +351,7 @@ def advance(release: Release, event: Event) -> Release:
             return release
         case BuildClaimed() | BuildStarted() | BuildEnded():
             return _built(release, event)
-        case PromotionClaimed() | Promoted() | PromotionRefused():
+        case PromotionClaimed() | Promoted() | PromotionPutOff() | PromotionRefused():
             return _promoted(release, event)
         case Judged() | Planned():
             return _decided(release, event)
@@ -427,9 +444,10 @@ def _next_build(build: Build, event: BuildClaimed | BuildStarted | BuildEnded) -
     """The first end counts: a build has one, and its events may come before that of its start."""
     match event, build.progress:
         case BuildClaimed(), _ if _is_claimable(build, event.at):
-            return Build(Progress.STARTING, build.attempt, lease_until=event.lease_until)
+            since = build.claimed_at or event.at
+            return Build(Progress.STARTING, build.attempt, "", event.lease_until, since)
         case BuildStarted(), Progress.PENDING | Progress.STARTING:
-            return Build(Progress.RUNNING, build.attempt, event.id)
+            return Build(Progress.RUNNING, build.attempt, event.id, claimed_at=build.claimed_at)
         case BuildEnded(), Progress.PENDING | Progress.STARTING | Progress.RUNNING:
             return Build(event.outcome, build.attempt, event.id)
     return build
@@ -451,7 +469,9 @@ def _wave_done(release: Release) -> Release:
     return _with(release, state=State.READY)
 
 
-def _promoted(release: Release, event: PromotionClaimed | Promoted | PromotionRefused) -> Release:
+def _promoted(
+    release: Release, event: PromotionClaimed | Promoted | PromotionPutOff | PromotionRefused
+) -> Release:
     match event, release.state:
         case PromotionClaimed(), State.READY if release.acts:
             return _with(release, state=State.PROMOTING, lease_until=event.lease_until)
@@ -459,6 +479,16 @@ def _promoted(release: Release, event: PromotionClaimed | Promoted | PromotionRe
             return _with(release, lease_until=event.lease_until)
         case Promoted(), State.PROMOTING:
             return _with(release, state=State.PROMOTED)
-        case PromotionRefused(), State.PROMOTING if event.lease_until == release.lease_until:
-            return _with(release, state=State.FAILED, reason=Reason.REFUSED)
+        case ((PromotionPutOff() | PromotionRefused()), State.PROMOTING) if (
+            event.lease_until == release.lease_until
+        ):
+            return _given_back(release, event)
     return release
+
+
+def _given_back(release: Release, event: PromotionPutOff | PromotionRefused) -> Release:
+    if isinstance(event, PromotionPutOff):
+        return _with(release, lease_until=0.0)
+    if event.revision:
+        return _again(release, revision=event.revision)
+    return _with(release, state=State.FAILED, reason=Reason.REFUSED)

@@ -56,6 +56,16 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
     origin: Origin = Origin.UNKNOWN
     entered: str = ""
 
+    def is_own(self, repository: str) -> bool:
+        """Whether somebody published it there: it is no copy, and comes from no upstream or from outside."""
+        return is_own(self.origin, self.entered, repository)
+
+
+def is_own(origin: Origin, entered: str, repository: str) -> bool:
+    """See `Description.is_own`. What CodeArtifact does not say speaks against nothing: it has told of origins
+    only since 2022."""
+    return origin is not Origin.EXTERNAL and entered in {"", repository}
+
 
 class Declared(msgspec.Struct, frozen=True):
     """The dependencies of a version.
@@ -91,8 +101,12 @@ class Repositories(Protocol):
         """A version in a repository itself, not in its upstreams; None where it is not there."""
         ...
 
-    def versions(self, repository: str, package: Package) -> tuple[str, ...]:
-        """The published versions, the latest first; none where the repository does not have the package."""
+    def versions(self, repository: str, package: Package, *, own: bool = False) -> tuple[str, ...]:
+        """The published versions, the latest first; none where the repository does not have the package.
+
+        Args:
+            own: only those that somebody published here: `Description.is_own`.
+        """
         ...
 
     def dependencies(self, repository: str, version: PackageVersion) -> Declared:

@@ -101,8 +101,13 @@ class PromoteSettings(DomainSettings, frozen=True, kw_only=True):
 
 
 class SettleSettings(DomainSettings, frozen=True, kw_only=True):
-    """packages_settle_release."""
+    """packages_settle_release.
 
+    Attributes:
+        signalbox_stack: the stack's name, for the commands that a message names.
+    """
+
+    signalbox_stack: str
     alert_topic_arn: str
     event_bus_name: str
     packages_owners_path: str

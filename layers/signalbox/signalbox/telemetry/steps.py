@@ -49,7 +49,7 @@ CORRELATION = ANNOTATED | {
     "function_request_id",
 }
 """The ids that a log line may carry."""
-HARM = frozenset({"failed", "late", "given-up"})
+HARM = frozenset({"failed", "late", "given-up", "stuck"})
 """The outcomes that somebody should look at."""
 
 

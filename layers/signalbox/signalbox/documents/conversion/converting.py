@@ -7,13 +7,13 @@ from typing import Protocol
 
 import msgspec
 
-from signalbox.documents.analysis import Spread, in_order
 from signalbox.documents.conversion.confined import BATCHES, PAGES
 from signalbox.documents.conversion.converters import Conversion, Limits, Source
 from signalbox.documents.models import Document, Outcome, Task, Text, Verdict
 from signalbox.documents.recognition import pages_prefix, text_key, unfit_pages
 from signalbox.documents.storage import Listed, ObjectStore
 from signalbox.errors import ConflictError, NotFoundError, RefusedError
+from signalbox.spreading import Spread, in_order
 
 UPLOADS_AT_ONCE = 8
 

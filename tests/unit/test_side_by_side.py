@@ -4,7 +4,7 @@ from threading import Barrier, Event
 
 import pytest
 
-from signalbox.documents.side_by_side import SideBySide
+from signalbox.side_by_side import SideBySide
 
 
 def test_answers_come_in_the_order_of_the_items() -> None:

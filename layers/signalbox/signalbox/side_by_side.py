@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class SideBySide:
-    """A `signalbox.documents.analysis.Spread` over so many threads.
+    """A `signalbox.spreading.Spread` over so many threads.
 
     They are an invocation's own: what they know of its trace ends with it.
     """

@@ -1,0 +1,83 @@
+"""What another try of a release would do, and how it is asked for."""
+
+import json
+
+import msgspec
+import pytest
+
+from operations.releases import Place, asking, is_open, objection_to, prospect
+from signalbox.eventbridge import parse_envelope
+from signalbox.packages.entries import Entry
+from signalbox.packages.events import Request, parse_event
+from signalbox.packages.releases import State
+from tests.unit.packages.settlements import ENTRIES, FORMS, KEY, NOON, SHOP, entry_of, release_of
+
+PLACE = Place("123456789012", "eu-west-1")
+
+
+def entry(name: str) -> Entry:
+    return ENTRIES[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "acts", "comes"),
+    [
+        ("planned", True, f"Wave 1 of 2 is built: {FORMS}, {SHOP}."),
+        ("planned", False, "told once more what a dry run has come to. To have it built and promoted: appr"),
+        ("planned-nothing", True, "It is promoted."),
+        ("denied", False, "judged and planned anew"),
+        ("refused", False, "It is promoted."),
+        ("build-failed", False, f"Wave 1 of 2 is built: {FORMS}, {SHOP}."),
+        ("stuck", False, "It is planned."),
+    ],
+)
+def test_it_is_said_before_it_is_done(name: str, acts: bool, comes: str) -> None:  # noqa: FBT001 - pytest passes it by name
+    assert comes in prospect(entry(name), acts=acts)
+
+
+@pytest.mark.parametrize(
+    ("name", "acts", "why"),
+    [
+        ("promoted", False, "It is promoted"),
+        ("superseded", False, "npm/acme/ui/1.1.1 has taken its place"),
+        ("withdrawn", False, "Publish it again"),
+        ("build-failed", True, "no dry run"),
+        ("promoted", True, "no dry run"),
+    ],
+)
+def test_what_cant_be_tried_says_why(name: str, acts: bool, why: str) -> None:  # noqa: FBT001 - pytest passes it by name
+    assert prospect(entry(name), acts=acts) == ""
+    assert why in objection_to(entry(name), acts=acts)
+
+
+def test_of_many_builds_a_few_are_named() -> None:
+    names = tuple(f"npm//p{number}" for number in range(9))
+    planned = ENTRIES["planned"].release
+    release = msgspec.structs.replace(
+        planned, waves=(names,), builds=dict.fromkeys(names, planned.builds[FORMS])
+    )
+    assert prospect(entry_of(release), acts=True) == (
+        "Wave 1 of 1 is built: npm//p0, npm//p1, npm//p2, npm//p3, npm//p4 and 4 more."
+    )
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_what_is_sent_is_what_the_intake_reads(acts: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    release = release_of(round=2, tries=3)
+    asked = asking(release, PLACE, NOON, "id-1", acts=acts)
+    envelope = parse_envelope(asked.body)
+    assert (envelope.id, envelope.account, envelope.region) == ("id-1", PLACE.account, PLACE.region)
+    assert parse_event(envelope) == Request(release=KEY, round=2, tries=3, acts=acts, occurred_at=NOON)
+    assert json.loads(asked.body)["version"] == "0"
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_of_what_is_over_nothing_comes(name: str) -> None:
+    assert is_open(entry(name)) is (name not in {"promoted", "superseded", "withdrawn"})
+
+
+@pytest.mark.parametrize("state", State)
+def test_of_every_state_something_can_be_said(state: State) -> None:
+    planned = ENTRIES["planned"].release
+    found = entry_of(release_of(state=state, waves=planned.waves, builds=planned.builds))
+    assert prospect(found, acts=False) or objection_to(found, acts=False)

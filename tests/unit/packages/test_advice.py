@@ -1,0 +1,79 @@
+"""What somebody is to do, and that what they paste does that and nothing else."""
+
+import shlex
+
+import pytest
+
+from signalbox.packages.advice import Place, what_to_do
+from tests.unit.packages.settlements import ENTRIES, FORMS, KEY, PLACE, SHOP, settlement
+
+
+def steps(name: str, *, releases: bool = True, failed: tuple[str, ...] = ()) -> str:
+    return "\n".join(what_to_do(settlement(name), PLACE, releases=releases, failed=failed))
+
+
+@pytest.mark.parametrize(
+    ("stack", "command"),
+    [
+        ("signalbox-prod", f'make releases STAGE=prod ARGS="retry {KEY} --yes"'),
+        ("signalbox-local", f'make releases STAGE=local ARGS="retry {KEY} --yes"'),
+        ("signalbox-pr-7", f'make releases STACK="--stack signalbox-pr-7" ARGS="retry {KEY} --yes"'),
+        ("acme", f'make releases STACK="--stack acme" ARGS="retry {KEY} --yes"'),
+    ],
+)
+def test_the_command_is_that_of_the_stack(stack: str, command: str) -> None:
+    assert Place(stack, "acme", "shared").command("retry", KEY, "--yes") == command
+
+
+@pytest.mark.parametrize("name", ["a'; reboot; '", "$(reboot)", "`reboot`", 'a"b', "a|b", "ümlaut", "a\\"])
+def test_a_package_with_an_odd_name_runs_nothing_else(name: str) -> None:
+    """CodeArtifact takes every character but #, / and spaces."""
+    key = f"npm//{name}/1.0.0"
+    typed = shlex.split(Place("signalbox-dev", "acme", "shared").command("retry", key, "--yes"))
+    assert typed == [
+        *["python", "-m", "operations", "releases", "retry"],
+        key,
+        *["--yes", "--stack", "signalbox-dev"],
+    ]
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_everybody_is_told_where_all_of_it_stands(name: str) -> None:
+    assert f"show {KEY}" in steps(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "again"),
+    [
+        ("planned", False),
+        ("promoted", False),
+        ("superseded", False),
+        ("withdrawn", False),
+        ("denied", True),
+        ("build-stopped", True),
+        ("refused", True),
+        ("stuck", True),
+    ],
+)
+def test_another_try_is_offered_where_there_can_be_one(name: str, again: bool) -> None:  # noqa: FBT001 - pytest passes it by name
+    assert (f"retry {KEY} --yes" in steps(name)) is again
+
+
+def test_a_dry_run_says_how_to_make_it_real() -> None:
+    assert f"approve {KEY} --yes" in steps("planned")
+
+
+def test_those_whose_builds_failed_look_at_their_own() -> None:
+    told = steps("build-failed", releases=False, failed=(SHOP,))
+    assert "aws codebuild batch-get-builds --ids rebuild-shop:0001\n" in told
+    assert f"retry {KEY} --yes" in told
+    assert "publish a mended one" not in told
+
+
+def test_whose_version_it_is_may_mend_that() -> None:
+    told = steps("build-failed", failed=(FORMS,))
+    assert "publish a mended one" in told
+    assert "rebuild-forms:0001" in told
+    only = steps("build-failed")
+    assert "publish a mended one" in only
+    assert "batch-get-builds" not in only
