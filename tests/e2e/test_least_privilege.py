@@ -107,10 +107,12 @@ class Role:
             self._put(before)
 
     def _put(self, statements: list[dict[str, Any]]) -> None:
-        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
-        self.stack.aws.client("iam").put_role_policy(
-            RoleName=self.name, PolicyName=self.policy, PolicyDocument=document
-        )
+        iam, name = self.stack.aws.client("iam"), {"RoleName": self.name, "PolicyName": self.policy}
+        if statements:
+            document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+            iam.put_role_policy(**name, PolicyDocument=document)
+        else:  # a policy has at least one
+            iam.delete_role_policy(**name)
         self.stack.policies_changed()
 
 

@@ -65,8 +65,9 @@ class Stack:
         external: bool = False,
         ledger: Any = None,
         repositories: Repositories | None = None,
+        clock: MovableClock | None = None,
     ) -> None:
-        self.clock = MovableClock()
+        self.clock = clock or MovableClock()
         self.sources = sources or (TEAM,)
         self.codeartifact = FakeCodeArtifact(*self.sources, "shared", clock=self.clock)
         self.ledger = ledger or MemoryLedger()

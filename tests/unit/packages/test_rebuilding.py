@@ -78,11 +78,13 @@ def test_of_nothing_every_shard_is_written_too(night: Night) -> None:
     assert night.ledger.writes == SHARDS
 
 
-def test_a_package_costs_two_calls(night: Night) -> None:
+def test_a_package_costs_two_calls_however_many_repositories_there_are() -> None:
+    night = Night("team", "platform")
     for number in range(50):
-        night.codeartifact.publish(version_of(f"npm//p{number}/1.0.0"))
+        repository = ("team", "platform")[number % 2]
+        night.codeartifact.publish(version_of(f"npm//p{number}/1.0.0"), repository=repository)
     night.rebuild()
-    assert night.codeartifact.calls == {"packages": 1, "versions": 50, "dependencies": 50}
+    assert night.codeartifact.calls == {"packages": 2, "versions": 50, "dependencies": 50}
 
 
 def test_what_an_event_lost_is_mended_and_what_is_gone_is_dropped(night: Night) -> None:

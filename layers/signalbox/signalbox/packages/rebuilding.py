@@ -101,8 +101,8 @@ class RebuildIndex:
                 written stays as it was.
         """
         began_at = self._clock()
-        packages, findings = self._list()
-        looks = list(self._spread(lambda package: self._look(package, began_at), packages))
+        places, findings = self._list()
+        looks = list(self._spread(lambda each: self._look(*each, began_at), places.items()))
         self._write({look.package: look.entry for look in looks if look.entry is not None}, began_at)
         return Rebuilt(
             packages=sum(look.entry is not None for look in looks),
@@ -110,20 +110,24 @@ class RebuildIndex:
             findings=tuple(dict.fromkeys([*findings, *(each for look in looks for each in look.findings)])),
         )
 
-    def _list(self) -> tuple[list[Package], list[Finding]]:
-        """Every package once, however many repositories have it."""
-        found: list[Package | Finding] = []
+    def _list(self) -> tuple[dict[Package, list[str]], list[Finding]]:
+        """Every package, with the repositories that have it, and what is none."""
+        places: defaultdict[Package, list[str]] = defaultdict(list)
+        findings = []
         for source in self._sources:
-            found += self._patiently(partial(self._packages, source))
-        packages = dict.fromkeys(each for each in found if isinstance(each, Package))
-        return list(packages), [each for each in found if isinstance(each, Finding)]
+            for each in self._patiently(partial(self._packages, source)):
+                if isinstance(each, Finding):
+                    findings.append(each)
+                else:
+                    places[each].append(source)
+        return places, findings
 
     def _packages(self, source: str) -> list[Package | Finding]:
         return list(self._repositories.packages(source))
 
-    def _look(self, package: Package, began_at: float) -> _Look:
+    def _look(self, package: Package, sources: list[str], began_at: float) -> _Look:
         def look() -> _Look:
-            where = published(self._repositories, package, self._sources)
+            where = published(self._repositories, package, sources)
             if not where.repository:
                 return _Look(package.key, None, ())
             seen = read_entry(self._repositories, package, where, 0, began_at)
