@@ -1,12 +1,15 @@
 """What the intakes of the domains share: the messages of a queue, when they come again, and bad input."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from math import ceil
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from signalbox.errors import RejectedError
-from signalbox.ledger.records import Rejection
+from signalbox.clock import Clock
+from signalbox.errors import RejectedError, SignalboxError
+from signalbox.eventbridge import Envelope, Scope, check_scope, parse_envelope
+from signalbox.ledger.records import Rejection, RejectionStore
 
 KEPT_CHARACTERS = 8_000
 FIRST_WAIT_SECONDS = 10.0
@@ -95,3 +98,93 @@ def rejection_of(domain: str, message: Message, error: RejectedError, now: float
         body=message.body[:KEPT_CHARACTERS],
         at=now,
     )
+
+
+class Batch:
+    """A batch of messages, and what becomes of each: one that is neither refused nor sent back is done.
+
+    Args:
+        domain: as in the ledger.
+        ledger: where bad input is kept.
+        scope: whose events are taken.
+        clock: seconds since 1970.
+
+    Attributes:
+        rejections: bad input, recorded.
+        returned: the ids of the messages that come again because of an error.
+        errors: what went wrong, for the log.
+    """
+
+    def __init__(
+        self,
+        domain: str,
+        ledger: RejectionStore,
+        queue: Queue,
+        scope: Scope,
+        clock: Clock,
+        retries: Retries,
+    ) -> None:
+        self._domain = domain
+        self._ledger = ledger
+        self._queue = queue
+        self._scope = scope
+        self._clock = clock
+        self._retries = retries
+        self._waits: dict[Message, float] = {}
+        self.rejections: list[Rejection] = []
+        self.returned: list[str] = []
+        self.errors: list[str] = []
+
+    def read[T](self, message: Message, parse: Callable[[Envelope], T]) -> T | None:
+        """What a message says; None where that makes no sense, or is none of this stack's business."""
+        try:
+            envelope = parse_envelope(message.body)
+            check_scope(envelope, self._scope, self._clock())
+            return parse(envelope)
+        except RejectedError as error:
+            if error.code == "unreadable":
+                self.retry([message], str(error))  # its place is the dead-letter queue
+            else:
+                self.reject(message, error)
+            return None
+
+    def reject(self, message: Message, error: RejectedError) -> None:
+        """It is bad input, and is kept."""
+        rejection = rejection_of(self._domain, message, error, self._clock())
+        try:
+            self._ledger.reject(rejection)
+        except SignalboxError as failure:
+            self.retry([message], str(failure))
+        else:
+            self.rejections.append(rejection)
+
+    def retry(self, messages: Iterable[Message], error: str, after: float = 0.0) -> None:
+        """They come again, as after a failure, and not before so many seconds have passed."""
+        self.errors.append(error)
+        for message in messages:
+            self.returned.append(message.id)
+            self.wait(message, after + self._retries.wait(message))
+
+    def wait(self, message: Message, seconds: float) -> None:
+        """It comes again after so long, or sooner where something else that it told of asks for it."""
+        self._waits[message] = min(seconds, self._waits.get(message, seconds))
+
+    @property
+    def waits(self) -> dict[str, int]:
+        """The messages that come again, by their ids, and after how many seconds."""
+        return {message.id: _whole(seconds) for message, seconds in self._waits.items()}
+
+    def send_back(self) -> None:
+        """Has the queue send those again that have to come again."""
+        if not self._waits:
+            return
+        try:
+            self._queue.change_visibility(
+                {message.receipt: _whole(seconds) for message, seconds in self._waits.items()}
+            )
+        except SignalboxError as error:
+            self.errors.append(str(error))  # then they come again when the queue says so
+
+
+def _whole(seconds: float) -> int:
+    return max(ceil(seconds), 0)

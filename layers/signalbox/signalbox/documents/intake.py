@@ -6,7 +6,6 @@ that failed comes again a little later, and in the end goes to the dead-letter q
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from math import ceil
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -22,13 +21,12 @@ from signalbox.errors import (
     ConflictError,
     InvariantError,
     RefusedError,
-    RejectedError,
     SignalboxError,
     TransientError,
     UnavailableError,
 )
-from signalbox.eventbridge import Scope, check_scope, parse_envelope
-from signalbox.intake import Message, Queue, Retries, rejection_of
+from signalbox.eventbridge import Scope
+from signalbox.intake import Batch, Message, Queue, Retries
 from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
 from signalbox.spreading import Spread, in_order
 
@@ -130,28 +128,14 @@ class _End(NamedTuple):
     begun: bool = True
 
 
-class _Account:
+class _Account(Batch):
     """What becomes of the batch, while it is being found out."""
 
-    def __init__(self, retries: Retries) -> None:
-        self._retries = retries
+    def __init__(self, ledger: Ledger, queue: Queue, scope: Scope, clock: Clock, retries: Retries) -> None:
+        super().__init__(DOMAIN, ledger, queue, scope, clock, retries)
         self.echoed: Counter[str] = Counter()
         self.outcomes: Counter[Outcome] = Counter()
         self.ignored = 0
-        self.rejections: list[Rejection] = []
-        self.waits: dict[Message, float] = {}
-        self.errors: list[str] = []
-
-    def retry(self, messages: Iterable[Message], error: str) -> None:
-        """They come again, as after a failure."""
-        self.errors.append(error)
-        for message in messages:
-            self.wait([message], self._retries.wait(message))
-
-    def wait(self, messages: Iterable[Message], seconds: float) -> None:
-        """They come again after so long, or sooner where another of their objects asks for it."""
-        for message in messages:
-            self.waits[message] = min(seconds, self.waits.get(message, seconds))
 
 
 class AdmitEvents:
@@ -192,22 +176,21 @@ class AdmitEvents:
 
         One bad message never holds up the rest.
         """
-        account = _Account(self._retries)
+        account = _Account(self._ledger, self._queue, self._scope, self._clock, self._retries)
         begun_at = self._clock()
         items = [item for message in messages for item in self._parse(message, account)]
         admitted = self._admit(self._routed(items, account), account)
         oldest = max((self._clock() - each.document.occurred_at for each in admitted), default=0.0)
         ends = list(self._spread(lambda each: self._run(each, begun_at), admitted))
         self._account_for(list(zip(admitted, ends, strict=True)), account)
-        waits = {message: max(ceil(seconds), 0) for message, seconds in account.waits.items()}
-        self._return(waits, account)
+        account.send_back()
         return Admission(
             admitted=sum(end.begun for end in ends),
             echoed=dict(+account.echoed),
             ignored=account.ignored,
             outcomes=dict(account.outcomes),
             rejections=tuple(account.rejections),
-            waits={message.id: seconds for message, seconds in waits.items()},
+            waits=account.waits,
             errors=tuple(dict.fromkeys(account.errors)),
             oldest=oldest,
         )
@@ -215,28 +198,12 @@ class AdmitEvents:
     # What the messages say
 
     def _parse(self, message: Message, account: _Account) -> list[_Item]:
-        try:
-            envelope = parse_envelope(message.body)
-            check_scope(envelope, self._scope, self._clock())
-            events = parse_event(envelope)
-        except RejectedError as error:
-            if error.code == "unreadable":
-                account.retry([message], str(error))  # its place is the dead-letter queue
-            else:
-                self._reject(message, error, account)
+        events = account.read(message, parse_event)
+        if events is None:
             return []
         if not events:
             account.echoed["failed-call"] += 1
         return [_Item(message, event) for event in events]
-
-    def _reject(self, message: Message, error: RejectedError, account: _Account) -> None:
-        rejection = rejection_of(DOMAIN, message, error, self._clock())
-        try:
-            self._ledger.reject(rejection)
-        except TransientError as failure:
-            account.retry([message], str(failure))
-        else:
-            account.rejections.append(rejection)
 
     def _routed(self, items: Sequence[_Item], account: _Account) -> list[_Work]:
         """The objects that a route takes."""
@@ -301,7 +268,7 @@ class AdmitEvents:
                     account.echoed[reason] += len(items)
                 case Later(seconds):
                     for message in _messages([pending[key]]):
-                        account.wait([message], self._retries.look(message, seconds))
+                        account.wait(message, self._retries.look(message, seconds))
         return refused
 
     def _decide(self, work: _Work, record: Record | None) -> Admit | Drop | Later:
@@ -337,7 +304,8 @@ class AdmitEvents:
                 account.retry(_messages([each.work]), end.error)
             else:
                 account.errors.append(end.error)
-                account.wait(_messages([each.work]), each.busy_until - self._clock())
+                for message in _messages([each.work]):
+                    account.wait(message, each.busy_until - self._clock())
         try:
             self._release(failed)
         except SignalboxError as error:
@@ -355,14 +323,6 @@ class AdmitEvents:
                 if entry is not None:
                     changes.append(record_of(entry, record.version))
             keys = list(self._ledger.put_records(changes)) if changes else []
-
-    def _return(self, waits: Mapping[Message, int], account: _Account) -> None:
-        if not waits:
-            return
-        try:
-            self._queue.change_visibility({message.receipt: wait for message, wait in waits.items()})
-        except SignalboxError as error:
-            account.errors.append(str(error))  # then they come again when the queue says so
 
 
 def _has_failed(end: _End) -> bool:

@@ -8,15 +8,14 @@ that failed comes again a little later, and in the end goes to the dead-letter q
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import ceil
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
 from signalbox.clock import Clock
 from signalbox.errors import RejectedError, SignalboxError
-from signalbox.eventbridge import check_scope, parse_envelope
-from signalbox.intake import Message, Queue, Retries, rejection_of
+from signalbox.eventbridge import Envelope, Scope
+from signalbox.intake import Batch, Message, Queue, Retries
 from signalbox.ledger.records import RecordStore, Rejection, RejectionStore
 from signalbox.packages.admission import (
     NOT_A_SOURCE,
@@ -98,37 +97,23 @@ class _Item(NamedTuple):
         return -self.told.sequence if isinstance(self.told, Change) else 0
 
 
-class _Account:
+class _Account(Batch):
     """What becomes of the batch, while it is being found out."""
 
-    def __init__(self, clock: Clock, retries: Retries) -> None:
-        self._clock = clock
-        self._retries = retries
+    def __init__(self, ledger: Ledger, queue: Queue, scope: Scope, clock: Clock, retries: Retries) -> None:
+        super().__init__(DOMAIN, ledger, queue, scope, clock, retries)
+        self._now = clock
         self.admitted = 0
         self.echoed: Counter[str] = Counter()
         self.ignored: Counter[str] = Counter()
         self.begun = 0
         self.indexed = 0
         self.findings: list[Finding] = []
-        self.rejections: list[Rejection] = []
-        self.waits: dict[Message, int] = {}
-        self.returned: list[str] = []
-        self.errors: list[str] = []
         self.oldest = 0.0
 
     def admit(self, told: Change | Request) -> None:
         self.admitted += 1
-        self.oldest = max(self.oldest, self._clock() - told.occurred_at)
-
-    def wait(self, message: Message, seconds: float) -> None:
-        """It comes again after so long."""
-        self.waits[message] = max(ceil(seconds), 0)
-
-    def retry(self, message: Message, error: str) -> None:
-        """It comes again, as after a failure."""
-        self.errors.append(error)
-        self.returned.append(message.id)
-        self.wait(message, self._retries.wait(message))
+        self.oldest = max(self.oldest, self._now() - told.occurred_at)
 
     def made(self) -> Admission:
         return Admission(
@@ -140,7 +125,7 @@ class _Account:
             indexed=self.indexed,
             findings=tuple(dict.fromkeys(self.findings)),
             rejections=tuple(self.rejections),
-            waits={message.id: seconds for message, seconds in self.waits.items()},
+            waits=self.waits,
             returned=tuple(self.returned),
             errors=tuple(dict.fromkeys(self.errors)),
             oldest=self.oldest,
@@ -182,52 +167,35 @@ class AdmitEvents:
 
     def admit(self, messages: Sequence[Message]) -> Admission:
         """Takes a batch in. One bad message never holds up the rest."""
-        account = _Account(self._clock, self._retries)
+        account = _Account(self._ledger, self._queue, self._rules.scope, self._clock, self._retries)
         until = self._clock() + START_SECONDS
         items = [item for message in messages if (item := self._parse(message, account))]
         for item in sorted(items, key=lambda each: each.order):
             if self._clock() > until:
-                account.retry(item.message, "there was no time left for it")
+                account.retry([item.message], "there was no time left for it")
                 continue
             try:
                 self._take(item, account)
             except RejectedError as error:
-                self._reject(item.message, error, account)
+                account.reject(item.message, error)
             except SignalboxError as error:
-                account.retry(item.message, f"{error.code}: {error}")
-        self._return(account)
+                account.retry([item.message], f"{error.code}: {error}")
+        account.send_back()
         return account.made()
 
     # What the messages say
 
     def _parse(self, message: Message, account: _Account) -> _Item | None:
-        try:
-            envelope = parse_envelope(message.body)
-            check_scope(envelope, self._rules.scope, self._clock())
-            event = parse_event(envelope)
-            self._check_domain(event)
-        except RejectedError as error:
-            if error.code == "unreadable":
-                account.retry(message, str(error))  # its place is the dead-letter queue
-            else:
-                self._reject(message, error, account)
-            return None
-        return _Item(message, event)
+        event = account.read(message, self._ours)
+        return None if event is None else _Item(message, event)
 
-    def _check_domain(self, event: Change | Request) -> None:
+    def _ours(self, envelope: Envelope) -> Change | Request:
+        event = parse_event(envelope)
         ours = self._rules.domain, self._rules.owner
         if isinstance(event, Change) and (event.domain, event.owner) != ours:
             what = f"domain {event.domain} of {event.owner} is not {ours[0]} of {ours[1]}"
             raise RejectedError("foreign-domain", "$.detail.domainName", what)
-
-    def _reject(self, message: Message, error: RejectedError, account: _Account) -> None:
-        rejection = rejection_of(DOMAIN, message, error, self._clock())
-        try:
-            self._ledger.reject(rejection)
-        except SignalboxError as failure:
-            account.retry(message, str(failure))
-        else:
-            account.rejections.append(rejection)
+        return event
 
     def _take(self, item: _Item, account: _Account) -> None:
         match item.told:
@@ -237,14 +205,6 @@ class AdmitEvents:
                 account.ignored[NOT_A_SOURCE] += 1
             case Change() as change:
                 self._take_change(item.message, change, account)
-
-    def _return(self, account: _Account) -> None:
-        if not account.waits:
-            return
-        try:
-            self._queue.change_visibility({message.receipt: wait for message, wait in account.waits.items()})
-        except SignalboxError as error:
-            account.errors.append(str(error))  # then they come again when the queue says so
 
     # A version that has changed
 
