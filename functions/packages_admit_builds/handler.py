@@ -16,7 +16,8 @@ from signalbox.aws.queues import SqsQueue
 from signalbox.intake import Retries, messages_of
 from signalbox.ledger.dynamodb import DynamoLedger
 from signalbox.packages.aws_builds import CodeBuild
-from signalbox.packages.building import AdmitBuilds, Place, Waves
+from signalbox.packages.building import Place, Waves
+from signalbox.packages.ends import AdmitBuilds
 from signalbox.packages.entries import RETENTION_SECONDS
 from signalbox.packages.settings import AdmitBuildsSettings
 from signalbox.packages.telemetry import Batch, Built, report_builds

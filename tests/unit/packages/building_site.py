@@ -10,7 +10,8 @@ from signalbox.errors import BuildsHeldBackError
 from signalbox.eventbridge import Scope
 from signalbox.intake import Message, Retries
 from signalbox.ledger.memory import MemoryLedger
-from signalbox.packages.building import AdmitBuilds, BuildWave, Driven, Ends, Place, Waves
+from signalbox.packages.building import BuildWave, Driven, Place, Waves
+from signalbox.packages.ends import AdmitBuilds, Ends
 from signalbox.packages.entries import Entry, Releases, Task
 from signalbox.packages.findings import Level
 from signalbox.packages.releases import Event, Judged, Planned, Published, Release, Retried, advance, begin

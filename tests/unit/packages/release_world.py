@@ -6,7 +6,7 @@ Messages come late and twice, events of builds may never come. Time passes where
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate, count
 from random import Random
@@ -16,15 +16,16 @@ import msgspec
 
 from signalbox.errors import BuildsHeldBackError, TransientError
 from signalbox.failures import Failure
-from signalbox.intake import Retries
-from signalbox.packages.building import AdmitBuilds, BuildWave, Place, Waves
+from signalbox.intake import Message, Retries
+from signalbox.packages.building import BuildWave, Place, Waves
 from signalbox.packages.coordinates import PackageVersion
 from signalbox.packages.dependents import Dependency
 from signalbox.packages.dependents import Entry as Indexed
+from signalbox.packages.ends import AdmitBuilds, Ends
 from signalbox.packages.entries import Entry, Releases, Step, Task, answer
 from signalbox.packages.index_store import IndexStore
 from signalbox.packages.inspection import InspectVersion
-from signalbox.packages.intake import AdmitEvents
+from signalbox.packages.intake import Admission, AdmitEvents
 from signalbox.packages.owners import Declaration, Owner, Owners
 from signalbox.packages.policy import Policy
 from signalbox.packages.preparation import PlanRelease
@@ -48,12 +49,14 @@ from tests.unit.packages.intake_stack import SCOPE, Stack, requested
 from tests.unit.packages.settlements import PLACE, FakeBus, FakeTopic
 
 VERSIONS = [version_of(f"npm/acme/core/{number}") for number in ("1.0.0", "1.0.1", "2.0.0")]
-DEPENDENTS = {"left": ["core"], "right": ["core"], "top": ["left", "right"]}
+FIRST = ["left", "middle", "right"]
+DEPENDENTS = {**{name: ["core"] for name in FIRST}, "top": FIRST}
 """All of them of major version 1: nothing is rebuilt for version 2."""
 AT_MOST = 2
 EVER = 10_000
 """Receives: here no message is given up."""
 HOUR = 3_600.0
+QUEUE = frozenset({"receive", "delete", "change_visibility"})
 TRIES = {TransientError: (6, 30.0), BuildsHeldBackError: (25, 300.0)}
 """Of the state machine: how often it does a step again, and how long it waits for that, as a rule."""
 
@@ -101,6 +104,9 @@ class World:
         fates: of the steps, one after the other.
         workers: how many of each function are at work at once.
         idle: how often people, and builds, let others go first.
+
+    Attributes:
+        pauses: the steps, by number, in which nothing was done.
     """
 
     def __init__(
@@ -113,6 +119,7 @@ class World:
     ) -> None:
         self.random = random
         self.workers = workers
+        self.pauses: set[int] = set()
         self._idle = idle
         waits = accumulate(random.choice((1.0, 30.0, 90.0, 300.0)) for _ in doings)
         self.doings = [(NOON + wait, *doing) for wait, doing in zip(waits, doings, strict=True)]
@@ -152,8 +159,7 @@ class World:
         )
         codebuild: Any = Stepped(self.codebuild, frozenset({"start", "look", "find", "stop"}))
         tokens: Any = Stepped(self.tokens)
-        self.seen_intake_queue: Any = Stepped(self.intake_queue)
-        self.seen_builds_queue: Any = Stepped(self.builds_queue)
+        intake_queue, builds_queue = (Stepped(each, QUEUE) for each in (self.intake_queue, self.builds_queue))
         workflow: Any = Stepped(self, frozenset({"start"}))
         retries = Retries(EVER, lambda: 0.0)
         owners = Owners([Owner("team", Declaration(packages=("npm/acme/*",), project="rebuild-{name}"))])
@@ -163,12 +169,12 @@ class World:
             codeartifact,
             workflow,
             tokens,
-            self.seen_intake_queue,
+            intake_queue,
             self.stack.rules,
             self.clock,
             retries,
         )
-        self._builds = AdmitBuilds(ledger, waves, tokens, self.seen_builds_queue, SCOPE, self.clock, retries)
+        self._builds = AdmitBuilds(ledger, waves, tokens, builds_queue, SCOPE, self.clock, retries)
         self._inspect = InspectVersion(ledger, codeartifact, Policy)
         self._plan = PlanRelease(ledger, IndexStore(ledger, DOMAIN), Policy, lambda: owners)
         self._build = BuildWave(waves, tokens, self.clock)
@@ -186,7 +192,7 @@ class World:
         assert len(same) == 1, f"started twice: {_attempt(build)}"
         if told["SIGNALBOX_PACKAGE"] == "npm/acme/top":
             green = self._green(told["SIGNALBOX_RELEASE"], told["SIGNALBOX_ROUND"])
-            assert {"npm/acme/left", "npm/acme/right"} <= green, "a wave began before the last was green"
+            assert {f"npm/acme/{name}" for name in FIRST} <= green, "a wave began before the last was green"
         running = [each for each in self.codebuild.running() if _round(each) == _round(build)]
         assert len(running) <= AT_MOST
 
@@ -221,7 +227,7 @@ class World:
 
     def _repeat(self, act: Callable[[], bool]) -> Callable[[], None]:
         """Has it act until all is done. Where it has nothing to do, time may pass."""
-        pause: Any = Stepped(Pause())
+        pause: Any = Stepped(self, frozenset({"pause"}))
 
         def repeat() -> None:
             while not self.is_done:
@@ -230,6 +236,10 @@ class World:
                     self._pass_time()
 
         return repeat
+
+    def pause(self) -> None:
+        """Others have their turn."""
+        self.pauses.add(self.scheduler.steps)
 
     @property
     def is_done(self) -> bool:
@@ -264,22 +274,30 @@ class World:
         are told has failed they repair, and ask for another try."""
         if self.random.random() < self._idle:
             return False
-        if self.doings and self.doings[0][0] <= self.clock.now:
+        due = bool(self.doings) and self.doings[0][0] <= self.clock.now
+        if due:
             _, version, doing = self.doings.pop(0)
             self._do(version, doing)
+        return self._let_go_of_events() or self._ask_again() or due
+
+    def _let_go_of_events(self) -> bool:
         for event in self.codeartifact.events[self._known_events :]:
             if event["detail"]["repositoryName"] == TEAM:  # as the rule has it
                 self._held += [event] * self.random.choice((1, 1, 2))
         self._known_events = len(self.codeartifact.events)
         self.random.shuffle(self._held)
-        letting_go = self.random.randint(0, len(self._held)) if self.doings else len(self._held)
-        self._send(*self._held[:letting_go])
-        self._held = self._held[letting_go:]
-        for entry in self._to_be_retried():
+        many = self.random.randint(0, len(self._held)) if self.doings else len(self._held)
+        self._send(*self._held[:many])
+        self._held = self._held[many:]
+        return many > 0
+
+    def _ask_again(self) -> bool:
+        wanted = self._to_be_retried()
+        for entry in wanted:
             release = entry.release
             self._requests.add((release.version, release.round, release.tries))
             self._send(requested(entry.package_version, release.round, release.tries))
-        return True
+        return bool(wanted)
 
     def _send(self, *events: dict[str, Any]) -> None:
         self.intake_queue.send(*(msgspec.json.encode(event).decode() for event in events))
@@ -301,6 +319,9 @@ class World:
     def _is_to_be_retried(self, entry: Entry) -> bool:
         release = entry.release
         told = entry.settled == release.execution
+        found = self.codeartifact.held[TEAM][entry.package_version.package.key][release.version].description
+        if release.reason is Reason.REFUSED and found.status is not Status.PUBLISHED:
+            return False
         repaired = release.reason in {Reason.BUILD_FAILED, Reason.BUILD_STOPPED, Reason.REFUSED}
         asked = (release.version, release.round, release.tries) in self._requests
         return told and (repaired or entry.outcome == "stuck") and not asked
@@ -325,20 +346,23 @@ class World:
     # The functions behind queues
 
     def _take_in(self) -> bool:
-        messages = self.seen_intake_queue.receive(self.random.randint(1, 5))
-        if messages:
-            with self._working():
-                waits = self._intake.admit(messages).waits
-            self.seen_intake_queue.delete({message.id for message in messages} - set(waits))
-        return bool(messages)
+        return self._take(self.intake_queue, 5, self._intake.admit)
 
     def _take_ends_in(self) -> bool:
-        messages = self.seen_builds_queue.receive(self.random.randint(1, 10))
-        if messages:
-            with self._working():
-                waits = self._builds.admit(messages).waits
-            self.seen_builds_queue.delete({message.id for message in messages} - set(waits))
-        return bool(messages)
+        return self._take(self.builds_queue, 10, self._builds.admit)
+
+    def _take(
+        self, queue: FakeQueue, most: int, admit: Callable[[Sequence[Message]], Admission | Ends]
+    ) -> bool:
+        """A batch, if there is one. What does not come again is gone."""
+        if queue.next_at is None or queue.next_at > self.clock.now:
+            return False
+        seen: Any = Stepped(queue, QUEUE)
+        messages = seen.receive(self.random.randint(1, most))
+        with self._working():
+            waits = admit(messages).waits
+        seen.delete({message.id for message in messages} - set(waits))
+        return True
 
     # Step Functions
 
@@ -418,13 +442,6 @@ class World:
         if for_good and execution.next is not Step.SETTLE:
             execution.failure = Failure(step=execution.next, error=type(error).__name__, cause=str(error))
             execution.next, execution.token, execution.failures = Step.SETTLE, "", 0
-
-
-class Pause:
-    """What somebody does who has nothing to do."""
-
-    def pause(self) -> None:
-        """Others have their turn."""
 
 
 def _attempt(build: FakeBuild) -> tuple[str, ...]:

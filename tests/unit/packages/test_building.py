@@ -16,8 +16,8 @@ from signalbox.packages.building import (
     FORGOTTEN_SECONDS,
     LEASE_SECONDS,
     START_SECONDS,
-    YOUNG_SECONDS,
 )
+from signalbox.packages.ends import YOUNG_SECONDS
 from signalbox.packages.entries import Purpose, Task, build_key
 from signalbox.packages.releases import Build, Progress, Published, Reason, State, Superseded, Withdrawn
 from tests.unit.packages.building_site import RECEIVES, VERSION, Site, package, planned, project

@@ -9,9 +9,7 @@ where all else failed, the step's next hour (`BuildWave`). Where CodeBuild refus
 builds may wait in the account, the step fails for now and is tried again later, and the message comes again.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from math import ceil
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -22,16 +20,12 @@ from signalbox.errors import (
     BuildsHeldBackError,
     NotFoundError,
     RefusedError,
-    RejectedError,
     SignalboxError,
     TransientError,
 )
-from signalbox.eventbridge import Scope, check_scope, parse_envelope
-from signalbox.intake import Message, Queue, Retries, rejection_of
-from signalbox.ledger.records import Record, RecordStore, Rejection, RejectionStore
-from signalbox.packages.builds import Built, End, claim, environment, note, parse_end, take_in
+from signalbox.ledger.records import Record, RecordStore
+from signalbox.packages.builds import Built, End, claim, environment, note, take_in
 from signalbox.packages.entries import (
-    DOMAIN,
     Entry,
     Purpose,
     Releases,
@@ -51,8 +45,6 @@ START_SECONDS = 40.0
 """After this an invocation starts no more builds: what it started must be noted before its time is up."""
 FORGOTTEN_SECONDS = 600.0
 """A build that CodeBuild does not know so long after it was claimed has been deleted."""
-YOUNG_SECONDS = 60.0
-"""A build that ended so lately may have been started by somebody who is about to note it."""
 
 ADVICE: dict[type[SignalboxError], str] = {
     NotFoundError: "Make the project, or have the owner's parameter name another; then try again.",
@@ -80,10 +72,6 @@ class Builds(Protocol):
     def stop(self, build: str) -> None:
         """Stops a build; one that has ended stays as it is."""
         ...
-
-
-class Ledger(RecordStore, RejectionStore, Protocol):
-    """What taking in ends asks of the ledger."""
 
 
 class Place(NamedTuple):
@@ -332,198 +320,3 @@ def _starting(entry: Entry) -> list[str]:
     release = entry.release
     wave = release.waves[release.wave]
     return [package for package in wave if release.builds[package].progress is Progress.STARTING]
-
-
-class Ends(Work, frozen=True, kw_only=True):
-    """What became of a batch of builds' events.
-
-    Attributes:
-        admitted: events that said something new.
-        echoed: events that said nothing new: duplicates, and those of a round or an attempt that is past.
-        ignored: events of builds that this program has not started.
-        rejections: bad input, recorded.
-        waits: the messages that come again, by their ids, and after how many seconds.
-        returned: the ids of those that do because of ``errors``.
-        errors: what went wrong, for the log.
-        oldest: the age in seconds of the oldest event admitted.
-    """
-
-    admitted: int = 0
-    echoed: int = 0
-    ignored: int = 0
-    rejections: tuple[Rejection, ...] = ()
-    waits: Mapping[str, int] = {}
-    returned: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
-    oldest: float = 0.0
-
-
-class _Item(NamedTuple):
-    message: Message
-    end: End
-
-
-class _Account:
-    """What becomes of the batch, while it is being found out."""
-
-    def __init__(self, retries: Retries) -> None:
-        self._retries = retries
-        self.ends: list[End] = []
-        self.started = 0
-        self.admitted: list[End] = []
-        self.echoed = 0
-        self.ignored = 0
-        self.rejections: list[Rejection] = []
-        self.waits: dict[Message, int] = {}
-        self.returned: list[str] = []
-        self.errors: list[str] = []
-
-    def retry(self, messages: Iterable[Message], error: str) -> None:
-        """They come again, when no claim is in force any more."""
-        self.errors.append(error)
-        for message in messages:
-            self.waits[message] = ceil(LEASE_SECONDS + self._retries.wait(message))
-            self.returned.append(message.id)
-
-
-class AdmitBuilds:
-    """Takes in how builds ended, starts those that have waited for a place, and lets executions go on.
-
-    Args:
-        queue: where the messages come from.
-        scope: whose events are taken.
-    """
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        waves: Waves,
-        tokens: TaskTokens,
-        queue: Queue,
-        scope: Scope,
-        clock: Clock,
-        retries: Retries,
-    ) -> None:
-        self._ledger = ledger
-        self._waves = waves
-        self._tokens = tokens
-        self._queue = queue
-        self._scope = scope
-        self._clock = clock
-        self._retries = retries
-
-    def admit(self, messages: Sequence[Message]) -> Ends:
-        """Takes a batch in: each release is changed once. One bad message never holds up the rest."""
-        account = _Account(self._retries)
-        until = self._clock() + START_SECONDS
-        items = [item for message in messages if (item := self._parse(message, account))]
-        for release, members in self._by_release(items, account).items():
-            self._take_in(release, members, until, account)
-        self._return(account)
-        ages = [self._clock() - end.ended_at for end in account.admitted]
-        return Ends(
-            ends=tuple(account.ends),
-            started=account.started,
-            admitted=len(account.admitted),
-            echoed=account.echoed,
-            ignored=account.ignored,
-            rejections=tuple(account.rejections),
-            waits={message.id: seconds for message, seconds in account.waits.items()},
-            returned=tuple(account.returned),
-            errors=tuple(dict.fromkeys(account.errors)),
-            oldest=max(ages, default=0.0),
-        )
-
-    def _parse(self, message: Message, account: _Account) -> _Item | None:
-        try:
-            envelope = parse_envelope(message.body)
-            check_scope(envelope, self._scope, self._clock())
-            end = parse_end(envelope)
-        except RejectedError as error:
-            if error.code == "unreadable":
-                account.retry([message], str(error))  # its place is the dead-letter queue
-            else:
-                self._reject(message, error, account)
-            return None
-        if end is None:
-            account.ignored += 1
-            return None
-        return _Item(message, end)
-
-    def _reject(self, message: Message, error: RejectedError, account: _Account) -> None:
-        rejection = rejection_of(DOMAIN, message, error, self._clock())
-        try:
-            self._ledger.reject(rejection)
-        except TransientError as failure:
-            account.retry([message], str(failure))
-        else:
-            account.rejections.append(rejection)
-
-    def _by_release(
-        self, items: Sequence[_Item], account: _Account
-    ) -> dict[str, list[tuple[Purpose, _Item]]]:
-        by_release: dict[str, list[tuple[Purpose, _Item]]] = defaultdict(list)
-        try:
-            records = self._ledger.records([build_key(item.end.id) for item in items]) if items else {}
-        except SignalboxError as error:
-            account.retry((item.message for item in items), str(error))
-            return by_release
-        for item in items:
-            record = records.get(build_key(item.end.id))
-            if record is None:
-                self._wait_or_ignore(item, account)
-            else:
-                purpose = msgspec.convert(record.body, Purpose)
-                by_release[purpose.release].append((purpose, item))
-        return by_release
-
-    def _wait_or_ignore(self, item: _Item, account: _Account) -> None:
-        age = self._clock() - item.end.ended_at
-        if age < YOUNG_SECONDS and not self._retries.are_used_up(item.message):
-            account.waits[item.message] = ceil(YOUNG_SECONDS - max(age, 0.0))
-        else:
-            account.ignored += 1
-
-    def _take_in(
-        self, release: str, members: Sequence[tuple[Purpose, _Item]], until: float, account: _Account
-    ) -> None:
-        messages = [item.message for _, item in members]
-        told = [(purpose, item.end) for purpose, item in members]
-        if self._clock() > until:
-            account.retry(messages, f"{release}: there was no time left for it")
-            return
-        try:
-            driven = self._waves.drive(release, lambda known: take_in(known, told), until)
-            if driven is not None:
-                let_go(driven.entry, self._waves.releases, self._tokens)
-        except SignalboxError as error:
-            account.retry(messages, f"{release}: {error}")
-            return
-        if driven is None:  # its record has expired
-            account.ignored += len(members)
-            return
-        self._account_for(driven, members, account)
-
-    def _account_for(
-        self, driven: Driven, members: Sequence[tuple[Purpose, _Item]], account: _Account
-    ) -> None:
-        news = [item.end for _, item in members if any(item.end is end for end in driven.ends)]
-        account.ends += driven.ends
-        account.started += driven.started
-        account.admitted += news
-        account.echoed += len(members) - len(news)
-        account.errors += driven.errors
-        if driven.held:
-            # After the last time the step's next hour sees to it: what they say is in the ledger.
-            messages = [item.message for _, item in members]
-            patient = [each for each in messages if not self._retries.are_used_up(each)]
-            account.retry(patient, f"{driven.entry.release.version}: builds are held back: {driven.held}")
-
-    def _return(self, account: _Account) -> None:
-        if not account.waits:
-            return
-        receipts = {message.receipt: seconds for message, seconds in account.waits.items()}
-        try:
-            self._queue.change_visibility(receipts)
-        except SignalboxError as error:
-            account.errors.append(str(error))  # then they come again when the queue says so
