@@ -22,13 +22,13 @@ def entry(name: str) -> Entry:
 @pytest.mark.parametrize(
     ("name", "acts", "comes"),
     [
-        ("planned", True, f"Wave 1 of 2 is built: {FORMS}, {SHOP}."),
-        ("planned", False, "told once more what a dry run has come to. To have it built and promoted: appr"),
-        ("planned-nothing", True, "It is promoted."),
-        ("denied", False, "judged and planned anew"),
-        ("refused", False, "It is promoted."),
-        ("build-failed", False, f"Wave 1 of 2 is built: {FORMS}, {SHOP}."),
-        ("stuck", False, "It is planned."),
+        ("planned", True, f"Another try builds wave 1 of 2: {FORMS}, {SHOP}."),
+        ("planned", False, "tells once more what the dry run has come to. To have it built and promoted: a"),
+        ("planned-nothing", True, "Another try promotes it."),
+        ("denied", False, "judges and plans it anew"),
+        ("refused", False, "Another try promotes it."),
+        ("build-failed", False, f"Another try builds wave 1 of 2: {FORMS}, {SHOP}."),
+        ("stuck", False, "Another try plans it."),
     ],
 )
 def test_it_is_said_before_it_is_done(name: str, acts: bool, comes: str) -> None:  # noqa: FBT001 - pytest passes it by name
@@ -57,7 +57,7 @@ def test_of_many_builds_a_few_are_named() -> None:
         planned, waves=(names,), builds=dict.fromkeys(names, planned.builds[FORMS])
     )
     assert prospect(entry_of(release), acts=True) == (
-        "Wave 1 of 1 is built: npm//p0, npm//p1, npm//p2, npm//p3, npm//p4 and 4 more."
+        "Another try builds wave 1 of 1: npm//p0, npm//p1, npm//p2, npm//p3, npm//p4 and 4 more."
     )
 
 

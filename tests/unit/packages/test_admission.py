@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from signalbox.packages.admission import (
+    PROMOTION_SECONDS,
     Drop,
     Ignore,
     Later,
@@ -80,6 +81,10 @@ def test_what_to_do_with_an_event(
     known: Entry | None, event: Change, after: float, decision: Look | Drop | Later | Start
 ) -> None:
     assert decide(known, event, NOON + after, QUIET) == decision
+
+
+def test_where_nothing_waits_to_be_quiet_a_promotion_is_waited_for_all_the_same() -> None:
+    assert decide(entry(State.PROMOTING), change(), NOON, 0.0) == Later(PROMOTION_SECONDS)
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ EXTERNAL = "external"
 """It came through an external connection, and such versions are not released."""
 UNFINISHED = "unfinished"
 """Somebody is still publishing it; another event follows."""
+PROMOTION_SECONDS = 60.0
+"""At least, between two looks whether a promotion has ended: its tries take some minutes, and so do the
+receives that a message has."""
 
 
 class Rules(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,7 +120,8 @@ def decide(
     if change.id not in entry.events:
         return Look()
     if release.state is State.PROMOTING:
-        return Later(quiet_seconds)  # it may come to nothing, and what is published now begins another round
+        # It may come to nothing, and what is published now begins another round.
+        return Later(max(quiet_seconds, PROMOTION_SECONDS))
     if release.state is not State.WAITING:
         return Drop("duplicate")
     remaining = entry.changed_at + quiet_seconds - now

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from signalbox.packages.entries import Entry
+from signalbox.packages.findings import Level
 from signalbox.packages.outcomes import Outcome, Settlement
 from signalbox.packages.releases import Reason
 
@@ -13,6 +15,8 @@ STAGES = frozenset({"dev", "staging", "prod", "local"})
 TYPED = re.compile(r"[\w@.+~/-]+", re.ASCII)
 """What `make` and the shell leave as it is. Packages may be called otherwise."""
 NAMED_BUILDS = 30
+OF_OTHERS = frozenset({"no-project", "cycle", "missing-dependency", "too-many-affected"})
+"""Objections that are no fault of the version's."""
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -29,12 +33,17 @@ class Place(msgspec.Struct, frozen=True):
     shared: str
 
     def command(self, *arguments: str) -> str:
-        """What to type: the command ``releases`` of this stack. Whoever pastes it runs nothing else."""
-        if not all(TYPED.fullmatch(each) for each in arguments):
-            return f"python -m operations releases {shlex.join(arguments)} --stack {self.stack}"
-        stage = self.stack.removeprefix("signalbox-")
-        where = f"STAGE={stage}" if stage in STAGES else f'STACK="--stack {self.stack}"'
-        return f'make releases {where} ARGS="{" ".join(arguments)}"'
+        """`command` of this stack."""
+        return command(self.stack, *arguments)
+
+
+def command(stack: str, *arguments: str) -> str:
+    """What to type: the command ``releases`` of a stack. Whoever pastes it runs nothing else."""
+    if not all(TYPED.fullmatch(each) for each in arguments):
+        return f"python -m operations releases {shlex.join(arguments)} --stack {stack}"
+    stage = stack.removeprefix("signalbox-")
+    where = f"STAGE={stage}" if stage in STAGES else f'STACK="--stack {stack}"'
+    return f'make releases {where} ARGS="{" ".join(arguments)}"'
 
 
 def what_to_do(
@@ -59,7 +68,7 @@ def what_to_do(
             if releases:
                 yield "If the version itself is to blame, publish a mended one: it takes the place of this."
         case Outcome.FAILED | Outcome.STOPPED:
-            yield from _repair(Reason(settlement.reason), place, release)
+            yield from _repair(settlement, place)
     yield f"All that is known of it: {place.command('show', release)}"
 
 
@@ -75,10 +84,11 @@ def _builds(settlement: Settlement, place: Place, failed: tuple[str, ...]) -> It
         yield f"Mend what is wrong with them. {_again(place, release.version)}"
 
 
-def _repair(reason: Reason, place: Place, release: str) -> Iterator[str]:
-    match reason:
+def _repair(settlement: Settlement, place: Place) -> Iterator[str]:
+    release = settlement.entry.release.version
+    match Reason(settlement.reason):
         case Reason.POLICY:
-            yield "Publish a version that the policy allows."
+            yield from _allowed(settlement.entry, place)
             policy = place.command("policy", "show")
             yield f"Or change the policy: {policy}, then policy put. {_again(place, release)}"
         case Reason.WITHDRAWN:
@@ -87,3 +97,18 @@ def _repair(reason: Reason, place: Place, release: str) -> Iterator[str]:
             yield f"Nothing has failed. {_again(place, release)}"
         case Reason.REFUSED:
             yield f"Mend what CodeArtifact says. {_again(place, release)}"
+
+
+def _allowed(entry: Entry, place: Place) -> Iterator[str]:
+    """What would have the policy say yes. What is wrong with dependents, no other version mends."""
+    denied = {each.code for each in entry.objections if each.level is Level.DENY}
+    again = _again(place, entry.release.version)
+    if "no-project" in denied:
+        named = place.command("owners", "put", "OWNER", "FILE", "--yes")
+        yield f"Name who builds it: {named} (docs/packages.md, Owners). {again}"
+    if "cycle" in denied:
+        yield "Break the cycle: publish a version of one of these packages that does without the others."
+    if "missing-dependency" in denied:
+        yield f"Publish what is missing. {again}"
+    if denied - OF_OTHERS:
+        yield "Publish a version that the policy allows."

@@ -196,11 +196,10 @@ def _trouble(told: _Told, package: str) -> str:
     build = entry.release.builds[package]
     named = f" of {entry.projects[package]}" if package in entry.projects else ""
     said = entry.troubles.get(package, "")
-    which = f"build {build.id}" if build.id else "no build was begun"
+    which = f"build {build.id}{named}" if build.id else f"no build{named} was begun"
     whose = "" if package in told.failed else f" ({_owner(told.owners.of(package))})"
-    return (
-        f"{package}{whose}: {build.progress}, attempt {build.attempt}: {which}{named}{said and ': ' + said}"
-    )
+    why = said if build.id and build.id in said else ": ".join(filter(None, (which, said)))
+    return f"{package}{whose}: {build.progress}, attempt {build.attempt}: {why}"
 
 
 def _owner(owner: Owner | None) -> str:

@@ -68,6 +68,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         detail: why the release stands still, for a person; "" where it does not.
         settled: the try that was settled last, as `Release.execution`; "" for none.
         outcome: what that came to (`signalbox.packages.outcomes.Outcome`).
+        stuck: why that could not go on; "" where it ended otherwise.
     """
 
     release: Release
@@ -84,6 +85,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
     settled: str = ""
     outcome: str = ""
+    stuck: str = ""
 
     @property
     def package_version(self) -> PackageVersion:

@@ -111,3 +111,18 @@ def shown_state(entry: Entry) -> str:
     why = f": {release.reason}" if release.reason else ""
     by = f": {release.by}" if release.by else ""
     return f"{release.state}{why}{by}{'' if release.acts else ' (dry run)'}"
+
+
+def told_of(entry: Entry) -> str:
+    """What was told of its newest try (`Outcome`); "" where nothing was yet."""
+    return entry.outcome if entry.settled == entry.release.execution else ""
+
+
+def why_it_stands(entry: Entry) -> str:
+    """For a person; "" where it does not, or where its builds say it."""
+    return entry.stuck if told_of(entry) == Outcome.STUCK else entry.detail
+
+
+def is_trouble(entry: Entry) -> bool:
+    """Whether somebody has to do something."""
+    return entry.release.reason is not None or told_of(entry) == Outcome.STUCK

@@ -19,7 +19,7 @@ from signalbox.packages.licenses import read_expression, weigh
 from signalbox.packages.planning import Reach
 from signalbox.packages.ranges.scheme import Range, Version, Width
 from signalbox.packages.repositories import License
-from signalbox.packages.versions import read_range, read_version
+from signalbox.packages.versions import range_of, read_range, read_version
 
 LEVELS = tuple(Level)
 WIDTHS = tuple(Width)
@@ -175,9 +175,9 @@ def _check_denied(denied: Denied, where: str) -> None:
     if format_ is None:
         what = "a range is of one format: name it in the package's pattern, or leave the versions out"
         raise RejectedError("malformed-range", f"{where}.versions", what)
-    read = read_range(format_, denied.versions, denied.package, "its versions")
-    if isinstance(read, Finding):
-        raise RejectedError("malformed-range", f"{where}.versions", read.text)
+    read = range_of(format_, denied.versions)
+    if isinstance(read, str):
+        raise RejectedError("malformed-range", f"{where}.versions", read)
 
 
 class Inspected(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,8 +301,8 @@ def _begins_in(format_: Format, denied: Denied, dependency: Dependency) -> bool:
 def _denied_range(format_: Format, denied: Denied) -> Range | None:
     if not denied.versions:
         return None
-    read = read_range(format_, denied.versions, denied.package, "its versions")
-    return None if isinstance(read, Finding) else read
+    read = range_of(format_, denied.versions)
+    return None if isinstance(read, str) else read
 
 
 def _of_dependencies(

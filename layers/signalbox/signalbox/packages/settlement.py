@@ -159,7 +159,10 @@ class SettleRelease:
         def settled(known: Entry | None) -> Entry | None:
             if known is None or known.release.execution != release.execution:
                 return known  # another try has it by now, and will be told of
-            return msgspec.structs.replace(known, settled=release.execution, outcome=settlement.outcome)
+            stuck = settlement.detail if settlement.outcome is Outcome.STUCK else ""
+            return msgspec.structs.replace(
+                known, settled=release.execution, outcome=settlement.outcome, stuck=stuck
+            )
 
         self._releases.change(release.version, settled)
 

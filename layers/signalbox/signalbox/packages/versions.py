@@ -42,7 +42,7 @@ def read_range(format_: Format, text: str, subject: str, on: str) -> Range | Fin
         subject: the key of the package that has the requirement, for the finding.
         on: the key of the package that it depends on, likewise.
     """
-    read = _range(format_, text)
+    read = range_of(format_, text)
     if isinstance(read, str):
         return Finding("unparsable-range", subject, f"{subject} depends on {on}: {read}")
     return read
@@ -59,7 +59,8 @@ def _version(format_: Format, text: str) -> Version | str:
 
 
 @lru_cache(REMEMBERED)
-def _range(format_: Format, text: str) -> Range | str:
+def range_of(format_: Format, text: str) -> Range | str:
+    """The range, or why there is none."""
     if len(text) > LONGEST:
         return _too_long(text)
     try:
