@@ -75,7 +75,7 @@ dashboards: setup ## Draw the stack's dashboards, from a run of some three minut
 	@python -m local dashboards $(ARGS)
 
 .PHONY: up
-up: setup ## Start the embedded AWS with the stack and a demo fleet, and leave it running
+up: setup ## Start the embedded AWS with the stack, a demo fleet and demo teams, and leave it running
 	@python -m local up $(ARGS)
 
 .PHONY: down
@@ -88,7 +88,7 @@ send: setup ## Deliver an event file as AWS would: make send EVENT=events/spot/i
 	@python -m local send "$(EVENT)" $(ARGS)
 
 .PHONY: status
-status: setup ## What happened, from the ledger: episodes, actions, windows, documents, queues
+status: setup ## What happened, from the ledger: episodes, actions, windows, documents, releases, queues
 	@python -m local status $(ARGS)
 
 .PHONY: trace
@@ -131,8 +131,8 @@ deploy: ## sam build and deploy to the AWS account of your credentials: make dep
 deploy-built: setup
 	$(SAM) deploy --config-env $(STAGE) $(ARGS)
 
-# The stack of a stage, or the one of `make up`.
-STACK = $(if $(filter local,$(STAGE)),--local,--stack signalbox-$(STAGE))
+# The stack of a stage, or the one of `make up`. One word: else a command that lacks an argument takes the name for it.
+STACK = $(if $(filter local,$(STAGE)),--local,--stack=signalbox-$(STAGE))
 
 .PHONY: announce
 announce: setup ## Say that a deployment is under way: alarms page nobody for 15 minutes (STAGE=…)
@@ -173,8 +173,8 @@ backfill: setup ## Take in what a bucket holds: ARGS="s3://BUCKET/PREFIX --yes" 
 	@python -m operations backfill $(STACK) $(ARGS)
 
 .PHONY: releases
-releases: setup ## Releases of packages: ARGS="list", "show KEY", "retry KEY --yes", --help (STAGE=dev|staging|prod|local)
-	@python -m operations releases $(ARGS) $(if $(filter check default --help,$(ARGS)),,$(STACK))
+releases: setup ## Releases of packages: list them; ARGS="show KEY", "retry KEY --yes", --help (STAGE=dev|staging|prod|local)
+	@python -m operations releases $(or $(ARGS),list) $(if $(filter check default --help,$(ARGS)),,$(STACK))
 
 .PHONY: job
 job: setup ## Run a job and follow it: make job NAME=rebuild-index (without NAME: list them; STAGE=…)

@@ -65,6 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser(
         "up", help="start everything, deploy the stack, make the fleet, leave it running"
     )
+    up.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of the template, before those of samconfig.toml: PackagesMode=observe",
+    )
     up.set_defaults(run=_up)
     down = commands.add_parser("down", help="stop what `up` left running")
     down.add_argument(
@@ -97,9 +104,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _up(_: argparse.Namespace, settings: LocalSettings) -> int:
+def _up(options: argparse.Namespace, settings: LocalSettings) -> int:
+    overrides = _assignments(options.set)
     with Steps() as report:
-        run = running.up(settings, report)
+        run = running.up(settings, report, overrides)
     print_left_out(run.deployment.left_out)
     stack = "deployed" if run.deployment.changed else "already up to date"
     print(f"The embedded AWS is {'up' if run.started else 'already up'}; the stack is {stack}.")
@@ -110,7 +118,8 @@ def _up(_: argparse.Namespace, settings: LocalSettings) -> int:
         print(f"  {group:<12} {len(instances)} Spot instances in service")
     print(f"  {DOMAIN:<12} {len(teams.STOCK)} packages of {len(teams.OWNERS)} teams in CodeArtifact")
     print(f"  environment in {_shown(settings.env_file)}   logs in {_shown(settings.state / 'logs')}")
-    print("Next: make send EVENT=events/spot/interruption_warning.json, make status, make down")
+    print("Next: make send EVENT=events/spot/interruption_warning.json, make status, make down; of packages,")
+    print("docs/packages.md, Five minutes.")
     return 0
 
 

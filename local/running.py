@@ -30,13 +30,21 @@ class Running:
     started: bool
 
 
-def up(settings: LocalSettings, report: Callable[[str], None]) -> Running:
-    """Makes everything run and be up to date. What this call started it stops again if the rest fails."""
+def up(
+    settings: LocalSettings, report: Callable[[str], None], overrides: Mapping[str, str] | None = None
+) -> Running:
+    """Makes everything run and be up to date. What this call started it stops again if the rest fails.
+
+    Args:
+        overrides: of `deploy`.
+    """
     with locked(settings.state):
-        return _up(settings, report)
+        return _up(settings, report, overrides)
 
 
-def _up(settings: LocalSettings, report: Callable[[str], None]) -> Running:
+def _up(
+    settings: LocalSettings, report: Callable[[str], None], overrides: Mapping[str, str] | None
+) -> Running:
     attached = EmbeddedAws.attach(settings.state)
     if attached is None:
         report("Starting the embedded AWS")
@@ -48,7 +56,7 @@ def _up(settings: LocalSettings, report: Callable[[str], None]) -> Running:
         tethered=False,
     )
     try:
-        deployment = deploy(aws, report=report)
+        deployment = deploy(aws, overrides=overrides, report=report)
         report("Making sure of the demo fleet")
         made = fleet.create(aws)
         report("Making sure of the demo teams and their packages")

@@ -17,7 +17,7 @@ from local.embedded import EmbeddedAws
 from local.settings import LocalSettings
 from signalbox.clock import iso
 from signalbox.documents.models import QUARANTINED
-from signalbox.packages.outcomes import shown_state
+from signalbox.packages.outcomes import is_trouble, shown_state, told_of, why_it_stands
 from signalbox.packages.releases import Progress
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ def show(console: Console, said: Said) -> None:
     """The account for a person."""
     if not (said.windows or said.documents.objects or said.releases):
         console.print("No event yet. Send one: make send EVENT=events/spot/interruption_warning.json")
+        console.print("Or upload a document (make upload), or publish a version (docs/packages.md).")
     for account in said.windows:
         opened = iso(account.pointer.opened_at) if account.state == "open" else ""
         console.print(f"\n[bold]Window {account.window}[/]: {account.state} {opened}".rstrip())
@@ -161,7 +162,6 @@ def releases_table(releases: Sequence[Release]) -> Table:
     for entry in releases:
         release = entry.release
         done = sum(build.progress is Progress.SUCCEEDED for build in release.builds.values())
-        told = entry.outcome if entry.settled == release.execution else ""
         troubles = [f"{package}: {why}" for package, why in sorted(entry.troubles.items())]
         rows.add_row(
             escape(release.version),
@@ -169,9 +169,9 @@ def releases_table(releases: Sequence[Release]) -> Table:
             f"{release.round}.{release.tries + 1}",
             f"{release.wave + 1} of {len(release.waves)}" if release.waves else "-",
             f"{done} of {len(release.builds)}" if release.builds else "-",
-            told or "-",
-            escape("; ".join(filter(None, [entry.detail, *troubles]))) or "-",
-            style="red" if release.reason else None,
+            told_of(entry) or "-",
+            escape("; ".join(filter(None, [why_it_stands(entry), *troubles]))) or "-",
+            style="red" if is_trouble(entry) else None,
         )
     return rows
 

@@ -1,6 +1,10 @@
 """`python -m operations`"""
 
 import sys
+from pathlib import Path
+
+# `make` says this by PYTHONPATH; whoever types it does not.
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "layers" / "signalbox"))
 
 from operations.cli import main
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoCredentialsError, NoRegionError
 
 from operations import (
     backfill_command,
@@ -37,7 +37,7 @@ from signalbox.errors import AccessDeniedError, RejectedError, SignalboxError
 from signalbox.packages.coordinates import Package, PackageVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ABOUT = """\
 Works on a deployed stack, with the credentials and the Region of your shell, or on the embedded AWS."""
@@ -162,13 +162,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     except (SignalboxError, BotoCoreError) as error:
-        print(f"{options.command} failed: {error}", file=sys.stderr)
+        print(" ".join((f"{options.command} failed: {error}", *_advice(error))), file=sys.stderr)
         if isinstance(error, AccessDeniedError):
             print(PERMISSIONS, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"{options.command}: interrupted; what was not done is as it was", file=sys.stderr)
         return 130
+
+
+def _advice(error: Exception) -> Iterator[str]:
+    if isinstance(error, NoRegionError):
+        yield "Set AWS_REGION, or AWS_PROFILE to a profile that has one."
+    if isinstance(error, NoCredentialsError):
+        yield "Log in first, or set AWS_PROFILE."
+    if isinstance(error, NoRegionError | NoCredentialsError):
+        yield "The stack of `make up` is STAGE=local."
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -42,7 +42,11 @@ def text_of(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeError) as error:
-        raise DeclarationError(f"{path} can't be read: {error}") from error
+        raise DeclarationError(f"{path} can't be read: {_said(error)}") from error
+
+
+def _said(error: OSError | UnicodeError) -> str:
+    return f"it is no text in UTF-8 ({error})" if isinstance(error, UnicodeError) else str(error.strerror)
 
 
 def declare(declaration: Declaration, ssm: SSMClient, *, execute: bool) -> bool:

@@ -12,6 +12,7 @@ from operations.declaring import Declaration, DeclarationError, declare, text_of
 from operations.releases_command import OWNERS
 from signalbox.aws.parameters import read_declarations
 from signalbox.errors import RejectedError
+from signalbox.packages.advice import command
 from signalbox.packages.alerts import NOBODY
 from signalbox.packages.owners import Owners, parse_owner
 
@@ -27,6 +28,8 @@ NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """What a part of a parameter's name may be (PutParameter, Systems Manager API Reference)."""
 ABOUT = "Whose packages these are: make releases ARGS=owners"
 SHORTER = "Join patterns with a star: npm/acme/*."
+FIELDS = "What each field may be: docs/packages.md, Owners."
+ONE_EACH = "Take the pattern from one of them, or remove that one (docs/packages.md, Owners)."
 
 
 def list_owners(stack: Stack, ssm: SSMClient) -> int:
@@ -45,12 +48,13 @@ def list_owners(stack: Stack, ssm: SSMClient) -> int:
         packages = escape("\n".join(said.packages))
         rows.add_row(escape(name), packages, escape(said.project) or "-", escape(said.contact) or "-", "")
     if not declared:
-        print(f"There are none below {path}. Name one: releases owners put OWNER FILE --yes")
+        named = command(stack.name, "owners", "put", "OWNER", "FILE", "--yes")
+        print(f"There are none below {path}. Name one: {named}")
         return 0
     terminal().print(rows)
     together = _together(good)
     if together:
-        print(together)
+        print(f"{together}. {ONE_EACH}")
     return 1 if together or len(good) < len(declared) else 0
 
 
@@ -73,7 +77,7 @@ def put(name: str, path: Path, stack: Stack, ssm: SSMClient, *, execute: bool) -
     others = (_parsed(*each) for each in read_declarations(ssm, place).items() if each[0] != name)
     together = _together([owner, *(each for each in others if not isinstance(each, RejectedError))])
     if together:
-        raise DeclarationError(f"{path}: {together}. Nothing was changed.")
+        raise DeclarationError(f"{path}: {together}. Nothing was changed. {ONE_EACH}")
     declaration = Declaration(path, f"{place}{name}", ABOUT, SHORTER)
     if declare(declaration, ssm, execute=execute):
         print(f"{declaration.parameter} is written. Within a minute releases are planned and told by it.")
@@ -84,7 +88,7 @@ def _read(name: str, path: Path) -> Owner:
     try:
         return parse_owner(name, text_of(path))
     except RejectedError as error:
-        raise DeclarationError(f"{path}: {error}") from error
+        raise DeclarationError(f"{path}: {error}. {FIELDS}") from error
 
 
 def _parsed(name: str, text: str) -> Owner | RejectedError:

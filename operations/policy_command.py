@@ -9,6 +9,7 @@ import msgspec
 from operations.declaring import Declaration, DeclarationError, declare, text_of
 from operations.releases_command import POLICY
 from signalbox.errors import RejectedError
+from signalbox.packages.advice import command
 from signalbox.packages.aws_policy import read_policy
 from signalbox.packages.policy import Policy, parse_policy
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ABOUT = "What a release of a package may be: make releases ARGS=policy"
 SHORTER = "Join patterns, and leave out what is as by default."
+FIELDS = 'All fields: make releases ARGS="policy default"; what each may be: docs/packages.md, Policy.'
 
 
 def default() -> int:
@@ -52,7 +54,7 @@ def put(path: Path, stack: Stack, ssm: SSMClient, *, execute: bool) -> int:
     declaration = Declaration(path, stack.output(POLICY), ABOUT, SHORTER)
     if declare(declaration, ssm, execute=execute):
         print(f"{declaration.parameter} is written. Within a minute releases are judged by it.")
-        print("One that was refused before is judged anew by: releases retry")
+        print(f"To judge one anew that was refused: {command(stack.name, 'retry', 'KEY', '--yes')}")
     return 0
 
 
@@ -60,7 +62,7 @@ def _read(path: Path) -> Policy:
     try:
         return parse_policy(text_of(path))
     except RejectedError as error:
-        raise DeclarationError(f"{path}: {error}") from error
+        raise DeclarationError(f"{path}: {error}. {FIELDS}") from error
 
 
 def _json(policy: Policy) -> str:

@@ -69,16 +69,17 @@ def prospect(entry: Entry, *, acts: bool) -> str:
     after = advance(release, Retried(release.round, release.tries, acts))
     if after is release or (acts and release.acts):
         return ""
+    goes_on = ", then builds and promotes it" if after.acts else "; it stays a dry run"
     match next_step(after):
         case Step.INSPECT:
-            return "It is judged and planned anew."
+            return f"Another try judges and plans it anew{goes_on}."
         case Step.PLAN:
-            return "It is planned."
+            return f"Another try plans it{goes_on}."
         case Step.BUILD:
             return _builds(after)
         case Step.PROMOTE:
-            return "It is promoted."
-    return "It is told once more what a dry run has come to. To have it built and promoted: approve."
+            return "Another try promotes it."
+    return "Another try tells once more what the dry run has come to. To have it built and promoted: approve."
 
 
 def _builds(release: Release) -> str:
@@ -89,7 +90,10 @@ def _builds(release: Release) -> str:
         if release.builds[name].progress in {Progress.PENDING, Progress.STARTING}
     ]
     named = ", ".join(due[:5]) + (f" and {len(due) - 5} more" if len(due) > 5 else "")
-    return f"Wave {release.wave + 1} of {waves} is built: {named or 'what is under way'}."
+    return (
+        f"Another try builds wave {release.wave + 1} of {waves}: {named or 'what is under way'}. "
+        "It is promoted when all waves are green."
+    )
 
 
 def objection_to(entry: Entry, *, acts: bool) -> str:

@@ -22,12 +22,14 @@ from signalbox.aws.calls import call, code_of
 from signalbox.clock import iso
 from signalbox.errors import NotFoundError, RefusedError
 from signalbox.ledger.dynamodb import DynamoLedger
+from signalbox.packages.advice import command
 from signalbox.packages.aws_owners import BrokenOwnersError, read_owners
 from signalbox.packages.entries import RETENTION_SECONDS, Releases
 from signalbox.packages.index_store import IndexStore
-from signalbox.packages.outcomes import shown_state
+from signalbox.packages.outcomes import Outcome, is_trouble, shown_state, told_of, why_it_stands
 from signalbox.packages.owners import Owners
 from signalbox.packages.preparation import read_decisions
+from signalbox.packages.releases import Reason, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -73,6 +75,10 @@ class Deployed:
             print(f"The owners can't be read: {error}", file=sys.stderr)
             return Owners()
 
+    def command(self, *arguments: str) -> str:
+        """What to type next."""
+        return command(self.stack.name, *arguments)
+
     @property
     def machine(self) -> str:
         return self.stack.output(MACHINE)
@@ -83,7 +89,7 @@ class Deployed:
         if entry is None:
             raise StackError(
                 f"There is no release of {version}. One begins once a version is Published in a repository "
-                "that PackagesSourceRepositories names, and quiet. Which there are: releases list."
+                f"that PackagesSourceRepositories names. Which there are: {self.command('list')}"
             )
         return entry
 
@@ -95,10 +101,13 @@ def list_releases(deployed: Deployed, most: int, *, open_only: bool) -> int:
     with Steps() as step:
         step("Looking for the newest executions")
         for entry in islice(_newest(deployed, open_only=open_only), most):
-            rows.add_row(*_row(entry), style="red" if entry.release.reason else None)
+            rows.add_row(*_row(entry), style="red" if is_trouble(entry) else None)
             count += 1
     if not count:
-        print(f"None among the newest {LOOKED_AT} executions of the last 90 days.")
+        print(
+            f"None among the newest {LOOKED_AT} executions of the last 90 days. "
+            "A version that still waits to be quiet has none yet: show KEY knows it."
+        )
         return 0
     terminal().print(rows)
     return 0
@@ -138,7 +147,7 @@ def _row(entry: Entry) -> tuple[str, ...]:
         f"{release.round}.{release.tries + 1}",
         waves,
         f"{done} of {len(release.builds)}" if release.builds else "-",
-        entry.outcome or "-",
+        told_of(entry) or "-",
         f"{duration(time.time() - entry.published_at)} ago" if entry.published_at else "-",
     )
 
@@ -153,7 +162,10 @@ def show(deployed: Deployed, version: str, *, plan: bool) -> int:
     if entry.objections:
         terminal().print(_objections(entry))
     if plan:
-        terminal().print(_decisions(read_decisions(deployed.ledger, entry)))
+        decisions = read_decisions(deployed.ledger, entry)
+        terminal().print(_decisions(decisions) if decisions else _without_decisions(entry))
+    if comes := _next(deployed, entry):
+        print(comes)
     return 0
 
 
@@ -164,12 +176,21 @@ def _facts(entry: Entry, owners: Owners) -> Iterator[str]:
     published = iso(entry.published_at) if entry.published_at else "-"
     yield f"Published in {entry.repository}, newest event {published}"
     yield f"Owner: {_shown_owner(owners.of(entry.package_version.package.key))}"
-    if entry.detail:
-        yield f"Why it stands: {entry.detail}"
-    told = entry.outcome if entry.settled == release.execution else ""
-    yield f"Told of this try: {told or 'nothing yet'}"
+    if why := why_it_stands(entry):
+        yield f"Why it stands: {why}"
+    yield f"Told of this try: {told_of(entry) or 'nothing yet'}"
     if entry.waiting:
         yield f"An execution waits for wave {entry.waiting.wave + 1}"
+
+
+def _next(deployed: Deployed, entry: Entry) -> str:
+    """What may be asked for, once its newest try has ended; "" where nothing may."""
+    version = entry.release.version
+    if told_of(entry) == Outcome.PLANNED:
+        return f"To have it built and promoted: {deployed.command('approve', version)}"
+    if is_trouble(entry) and prospect(entry, acts=False):
+        return f"To try again once that is mended: {deployed.command('retry', version)}"
+    return ""
 
 
 def _waves(entry: Entry, owners: Owners) -> object:
@@ -200,8 +221,7 @@ def _objections(entry: Entry) -> object:
 
 
 def _decisions(decisions: tuple[Decision, ...]) -> object:
-    title = "Dependents that were looked at" if decisions else "It is not planned yet"
-    rows = table("package", "version", "wave", "after", "why", title=title)
+    rows = table("package", "version", "wave", "after", "why", title="Dependents that were looked at")
     for each in decisions:
         rows.add_row(
             escape(each.package),
@@ -213,6 +233,15 @@ def _decisions(decisions: tuple[Decision, ...]) -> object:
     return rows
 
 
+def _without_decisions(entry: Entry) -> str:
+    release = entry.release
+    if release.state in {State.WAITING, State.INSPECTED}:
+        return "It is not planned yet."
+    if release.state is State.SUPERSEDED or release.reason in {Reason.POLICY, Reason.WITHDRAWN}:
+        return "It was not planned: that was decided before."
+    return "Nothing depends on it."
+
+
 def _shown_owner(owner: Owner | None) -> str:
     if owner is None:
         return "nobody"
@@ -222,7 +251,7 @@ def _shown_owner(owner: Owner | None) -> str:
 def try_again(deployed: Deployed, version: str, *, acts: bool, execute: bool) -> int:
     """Says what another try would do, and asks for it; 1 where there is nothing to be tried."""
     entry = deployed.known(version)
-    print(f"{entry.package_version.shown} is {shown_state(entry)}.")
+    print(f"{entry.package_version.shown}: {shown_state(entry)}.")
     comes = prospect(entry, acts=acts)
     if not comes:
         print(objection_to(entry, acts=acts))
@@ -239,7 +268,7 @@ def try_again(deployed: Deployed, version: str, *, acts: bool, execute: bool) ->
     if asked.id not in queue.send([asked]):
         print("SQS did not take the message. Run it again.")
         return 1
-    print(f"Asked for. Follow it: releases show {version}")
+    print(f"Asked for. Follow it: {deployed.command('show', version)}")
     return 0
 
 

@@ -21,7 +21,7 @@ from local.demo.findings import Finding
 from local.progress import Steps
 from local.settings import ROOT
 from local.workshop import SHARED, Made, Workshop
-from signalbox.packages.releases import NOT_GREEN, OVER, Progress, State
+from signalbox.packages.releases import NOT_GREEN, Progress, State
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -55,6 +55,7 @@ TOLD = [
     f"{CORE}/{RELEASED} promoted platform",
 ]
 """Release, outcome and owner."""
+ENDS = {State.PROMOTED, State.SUPERSEDED, State.FAILED, State.STOPPED}
 PATIENCE_SECONDS = 90.0
 POLL_SECONDS = 0.2
 
@@ -160,7 +161,7 @@ def _lines(entry: Entry) -> Iterator[str]:
         if build.id:
             style = "red" if build.progress in NOT_GREEN else "green"
             yield f"{package}, attempt {build.attempt}: [{style}]{build.progress}[/]"
-    if release.state in OVER | {State.FAILED, State.STOPPED}:
+    if release.state in ENDS:
         why = release.by or release.reason or ""
         yield f"[bold]{release.state}[/]{why and f': {why}'}"
 

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import msgspec
 import pytest
+from botocore.exceptions import NoCredentialsError, NoRegionError
 from moto import mock_aws
 
 from operations import cli
@@ -23,6 +24,7 @@ from tests.adapters.tables import create_ledger_table
 from tests.unit.packages.settlements import ENTRIES, FORMS, KEY, SHOP, UI
 
 STACK = "signalbox-test"
+HERE = f'STACK="--stack {STACK}"'
 POLICY, OWNERS = "/signalbox/test/packages/policy", "/signalbox/test/packages/owners/"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:releases"
 TEMPLATE = {
@@ -187,6 +189,43 @@ class TestShow:
         assert f"{FORMS} 1.0.0 1 - ^1.0 admits it" in shown
         assert f"{SHOP} 3.0.0 - - too old" in shown
 
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("promoted", "Nothing depends on it."),
+            ("denied", "It was not planned: that was decided before."),
+            ("stuck", "It is not planned yet."),
+        ],
+    )
+    def test_a_plan_without_dependents_says_so(
+        self, deployed: Deployed, capsys: pytest.CaptureFixture[str], name: str, why: str
+    ) -> None:
+        deployed.release(name)
+        assert run("show", KEY, "--plan") == 0
+        assert why in said(capsys)
+
+    @pytest.mark.parametrize(
+        ("name", "what", "comes"),
+        [
+            ("planned", "planned", f'built and promoted: make releases {HERE} ARGS="approve {KEY}"'),
+            ("stuck", "stuck", f'once that is mended: make releases {HERE} ARGS="retry {KEY}"'),
+            ("promoted", "promoted", ""),
+        ],
+    )
+    def test_what_may_be_asked_for_next(
+        self, deployed: Deployed, capsys: pytest.CaptureFixture[str], name: str, what: str, comes: str
+    ) -> None:
+        entry = deployed.release(name)
+        told = {"settled": entry.release.execution, "outcome": what, "stuck": "PlanRelease: a bug"}
+        Releases(deployed.ledger).change(
+            KEY, lambda known: msgspec.structs.replace(known, **told) if known else None
+        )
+        assert run("show", KEY) == 0
+        shown = said(capsys)
+        assert comes in shown
+        assert ("ARGS=" in shown) is bool(comes)
+        assert ("Why it stands: PlanRelease: a bug" in shown) is (what == "stuck")
+
     def test_one_that_is_not_there(self, deployed: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
         assert run("show", KEY) == 2
         assert f"There is no release of {KEY}" in capsys.readouterr().err
@@ -217,7 +256,7 @@ class TestAnotherTry:
         deployed.execute(deployed.release(name))
         assert run(action, KEY) == 0
         shown = said(capsys)
-        assert f"Wave 1 of 2 is built: {FORMS}, {SHOP}." in shown
+        assert f"Another try builds wave 1 of 2: {FORMS}, {SHOP}." in shown
         assert "Nothing was changed" in shown
         assert deployed.received() == []
 
@@ -248,7 +287,7 @@ class TestAnotherTry:
         """Step Functions forgets executions after 90 days; the ledger remembers the release for longer."""
         deployed.release("refused")
         assert run("retry", KEY, "--yes") == 0
-        assert "It is promoted." in said(capsys)
+        assert "Another try promotes it." in said(capsys)
         assert len(deployed.received()) == 1
 
 
@@ -305,6 +344,7 @@ class TestPolicy:
         told = capsys.readouterr().err
         assert "$.rebuild.most" in told
         assert str(path) in told
+        assert "policy default" in told
         with pytest.raises(deployed.client("ssm").exceptions.ParameterNotFound):
             deployed.declared(POLICY)
 
@@ -339,7 +379,9 @@ class TestOwners:
     ) -> None:
         deployed.declare(f"{OWNERS}team-ui", TEAM_UI)
         assert run("owners", "put", "others", written(TEAM_UI), "--yes") == 2
-        assert "declared by others and by team-ui" in capsys.readouterr().err
+        told = capsys.readouterr().err
+        assert "declared by others and by team-ui" in told
+        assert "Take the pattern from one of them" in told
         assert run("owners", "put", "team-ui", written(TEAM_UI | {"contact": "#new"}), "--yes") == 0
 
     def test_one_that_makes_no_sense_is_listed_and_can_be_mended(
@@ -382,3 +424,25 @@ def test_what_is_no_package_says_what_to_write(
     with pytest.raises(SystemExit, match="2"):
         run(*arguments)
     assert part in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "absent.json"
+    assert run("policy", "check", path, stack=False) == 2
+    assert capsys.readouterr().err == f"{path} can't be read: No such file or directory\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "part"), [(NoRegionError(), "Set AWS_REGION"), (NoCredentialsError(), "Log in first")]
+)
+def test_where_there_is_no_account_it_is_said_how_to_name_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception, part: str
+) -> None:
+    def client(_: str) -> Any:
+        raise error
+
+    monkeypatch.setattr(cli, "client", client)
+    assert run("list") == 1
+    told = capsys.readouterr().err
+    assert part in told
+    assert "STAGE=local" in told

@@ -101,7 +101,9 @@ def settle(stage: "Stage") -> str:
     release = entered(
         stage, state=State.SUPERSEDED, by="npm/rehearsal/newer/2.0.0", waves=((ONE,),), builds=builds
     )
-    return ask(stage, "PackagesSettleReleaseFunction", release)
+    stage.stack.inbox.drain()
+    said = ask(stage, "PackagesSettleReleaseFunction", release)
+    return said + str(stage.stack.inbox.drain().alerts)  # owners that can't be read are told of
 
 
 def waiting(tries: int = 0) -> Waiting:
@@ -131,7 +133,8 @@ def wave(stage: "Stage", build: str) -> dict[str, Any]:
 def build_wave(stage: "Stage") -> str:
     """Somebody waits in vain, too: an execution of a try that is past."""
     release = entered(stage, waiting=waiting(tries=7), **wave(stage, ended_build(stage)))
-    return ask(stage, "PackagesBuildWaveFunction", release, token="rehearsal")
+    said = ask(stage, "PackagesBuildWaveFunction", release, token="rehearsal")
+    return said + str(workshop(stage).entries(release))
 
 
 def admit_builds(stage: "Stage") -> str:
@@ -147,7 +150,8 @@ def admit_builds(stage: "Stage") -> str:
     bodies = [json.dumps(build_event(build)) for build in (carried_on, last, f"{PROJECT}:{new_id()}")]
     said = stage.invoke(function, batch_of(bodies)) + stage.invoke(function, {PROBE: "rehearsal"})
     of_no_interest = json.dumps(build_event(last, "IN_PROGRESS"))
-    return said + stage.take_from_queue("PackagesBuildsQueue", function, of_no_interest)
+    said += stage.take_from_queue("PackagesBuildsQueue", function, of_no_interest)
+    return said + str(workshop(stage).entries(first))
 
 
 def build_event(build: str, status: str = "SUCCEEDED") -> Event:
@@ -247,7 +251,9 @@ def run_job(stage: "Stage") -> str:
     told = logs.get_log_events(
         logGroupName=done["logs"]["groupName"], logStreamName=done["logs"]["streamName"]
     )["events"]
-    return "\n".join([str(done["phases"]), *(each["message"] for each in told)])
+    said = "\n".join([str(done["phases"]), *(each["message"] for each in told)])
+    assert done["buildStatus"] == "SUCCEEDED" or "not authorized" in said, said
+    return said
 
 
 def schedule_job(stage: "Stage") -> str:

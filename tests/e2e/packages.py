@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.deployment import STACK
 from local.inbox import Heard
 from local.workshop import Made, Workshop
 from operations import cli
@@ -160,14 +161,18 @@ class Family:
         return [event["detail-type"] for event in self.heard().events]
 
     def last_invocation(self) -> float:
-        """When a function was invoked last, by anybody; in seconds since 1970."""
-        segments = self.stack.aws.segments()
-        begun = (each["start_time"] for each in segments if each.get("origin") == "AWS::Lambda::Function")
-        return float(max(begun))
+        """When a function of the domain was invoked last, by anybody; in seconds since 1970."""
+        named = f"{STACK}-Packages"
+        invoked = (s for s in self.stack.aws.segments() if s.get("origin") == "AWS::Lambda::Function")
+        return float(max(each["start_time"] for each in invoked if each["name"].startswith(named)))
 
     def calls(self) -> object:
-        """How often CodeArtifact, and what stands behind the guard, has been asked so far."""
-        return self.stack.aws.ask_codeartifact("GET", "calls")["calls"], self.stack.guard.calls()
+        """How often CodeArtifact and Systems Manager have been asked so far."""
+        estate = self.stack.guard.calls()
+        return (
+            self.stack.aws.ask_codeartifact("GET", "calls")["calls"],
+            {name: count for name, count in estate.items() if name.startswith("ssm:")},
+        )
 
     def _doors(self) -> dict[str, Any]:
         return self.stack.aws.ask_spine("GET", "builds")

@@ -1,6 +1,9 @@
 """The command line: what it says when it can't."""
 
 import io
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -122,6 +125,27 @@ def test_a_failure_below_is_a_line_not_a_traceback(
     monkeypatch.setattr("local.running.up", fail)
     assert cli.main(["up"]) == 1
     assert capsys.readouterr().err == "up failed: the spine ended\n"
+
+
+def test_up_takes_parameters_of_the_template(nothing_runs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def up(_settings: object, _report: object, overrides: object) -> None:
+        given.append(overrides)
+        raise ProcessError("enough")
+
+    monkeypatch.setattr("local.running.up", up)
+    cli.main(["up", "--set", "PackagesMode=observe", "--set", "PackagesQuietSeconds=5"])
+    assert given == [{"PackagesMode": "observe", "PackagesQuietSeconds": "5"}]
+
+
+@pytest.mark.parametrize("module", ["local", "operations"])
+def test_it_can_be_called_without_make(module: str) -> None:
+    """`make` says by PYTHONPATH where the program is; a shell does not."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, "-m", module, "--help"]
+    said = subprocess.check_output(command, cwd=ROOT, env=environment, text=True)  # noqa: S603 - our own command
+    assert "usage:" in said
 
 
 @pytest.mark.parametrize("command", [[], ["up"], ["down"], ["send"], ["env"]])

@@ -245,13 +245,14 @@ def current() -> dict[str, Any]:
 
 def test_versions_are_copied_into_the_shared_repository_and_nothing_else_is_written() -> None:
     reads = tuple(f"codeartifact:{verb}" for verb in (*READS, "Read"))
-    [copy] = [
+    writing = [
         s
         for s in STATEMENTS
         if any(a.startswith("codeartifact:") and not a.startswith(reads) for a in s.actions)
     ]
-    assert copy.actions == ["codeartifact:CopyPackageVersions"]
-    for resource, kind in zip(copy.resources, ("repository", "package"), strict=True):
+    for copy, kind in zip(writing, ("package", "repository"), strict=True):
+        assert copy.actions == ["codeartifact:CopyPackageVersions"]
+        [resource] = copy.resources
         assert f"}}:{kind}/${{PackagesDomain}}/${{PackagesSharedRepository}}" in resource["Fn::Sub"][0]
 
 

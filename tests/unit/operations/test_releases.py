@@ -9,26 +9,30 @@ from operations.releases import Place, asking, is_open, objection_to, prospect
 from signalbox.eventbridge import parse_envelope
 from signalbox.packages.entries import Entry
 from signalbox.packages.events import Request, parse_event
-from signalbox.packages.releases import State
+from signalbox.packages.releases import Reason, State
 from tests.unit.packages.settlements import ENTRIES, FORMS, KEY, NOON, SHOP, entry_of, release_of
 
 PLACE = Place("123456789012", "eu-west-1")
 
 
 def entry(name: str) -> Entry:
+    if name == "denied-dry":
+        return entry_of(release_of(acts=False, state=State.FAILED, reason=Reason.POLICY))
     return ENTRIES[name]
 
 
 @pytest.mark.parametrize(
     ("name", "acts", "comes"),
     [
-        ("planned", True, f"Another try builds wave 1 of 2: {FORMS}, {SHOP}."),
+        ("planned", True, f"Another try builds wave 1 of 2: {FORMS}, {SHOP}. It is promoted when all"),
         ("planned", False, "tells once more what the dry run has come to. To have it built and promoted: a"),
         ("planned-nothing", True, "Another try promotes it."),
-        ("denied", False, "judges and plans it anew"),
+        ("denied", False, "judges and plans it anew, then builds and promotes it."),
+        ("denied-dry", False, "judges and plans it anew; it stays a dry run."),
+        ("denied-dry", True, "judges and plans it anew, then builds and promotes it."),
         ("refused", False, "Another try promotes it."),
         ("build-failed", False, f"Another try builds wave 1 of 2: {FORMS}, {SHOP}."),
-        ("stuck", False, "Another try plans it."),
+        ("stuck", False, "Another try plans it, then builds and promotes it."),
     ],
 )
 def test_it_is_said_before_it_is_done(name: str, acts: bool, comes: str) -> None:  # noqa: FBT001 - pytest passes it by name
@@ -57,7 +61,8 @@ def test_of_many_builds_a_few_are_named() -> None:
         planned, waves=(names,), builds=dict.fromkeys(names, planned.builds[FORMS])
     )
     assert prospect(entry_of(release), acts=True) == (
-        "Another try builds wave 1 of 1: npm//p0, npm//p1, npm//p2, npm//p3, npm//p4 and 4 more."
+        "Another try builds wave 1 of 1: npm//p0, npm//p1, npm//p2, npm//p3, npm//p4 and 4 more. "
+        "It is promoted when all waves are green."
     )
 
 

@@ -3,9 +3,21 @@
 import shlex
 
 import pytest
+from msgspec.structs import replace
 
 from signalbox.packages.advice import Place, what_to_do
-from tests.unit.packages.settlements import ENTRIES, FORMS, KEY, PLACE, SHOP, settlement
+from signalbox.packages.findings import Level, Objection
+from signalbox.packages.outcomes import settlement_of
+from tests.unit.packages.settlements import (
+    ENTRIES,
+    FORMS,
+    KEY,
+    NOON,
+    PLACE,
+    SHOP,
+    settlement,
+    task_of,
+)
 
 
 def steps(name: str, *, releases: bool = True, failed: tuple[str, ...] = ()) -> str:
@@ -31,7 +43,7 @@ def test_a_package_with_an_odd_name_runs_nothing_else(name: str) -> None:
     key = f"npm//{name}/1.0.0"
     typed = shlex.split(Place("signalbox-dev", "acme", "shared").command("retry", key, "--yes"))
     assert typed == [
-        *["python", "-m", "operations", "releases", "retry"],
+        *[".venv/bin/python", "-m", "operations", "releases", "retry"],
         key,
         *["--yes", "--stack", "signalbox-dev"],
     ]
@@ -57,6 +69,32 @@ def test_everybody_is_told_where_all_of_it_stands(name: str) -> None:
 )
 def test_another_try_is_offered_where_there_can_be_one(name: str, again: bool) -> None:  # noqa: FBT001 - pytest passes it by name
     assert (f"retry {KEY} --yes" in steps(name)) is again
+
+
+@pytest.mark.parametrize(
+    ("codes", "said", "unsaid"),
+    [
+        (
+            ["license"],
+            ["Publish a version that the policy allows."],
+            ["Name an owner", "Break the cycle"],
+        ),
+        (["no-project"], ['ARGS="owners put OWNER FILE --yes"'], ["Publish a version"]),
+        (["cycle"], ["Break the cycle"], ["Publish a version that the policy allows"]),
+        (["missing-dependency"], ["Publish what is missing"], ["a version that the policy allows"]),
+        (["too-many-affected"], [], ["Publish a version"]),
+        (["cycle", "license"], ["Break the cycle", "Publish a version that the policy allows."], []),
+    ],
+)
+def test_what_the_policy_stopped_is_mended_where_it_is_wrong(
+    codes: list[str], said: list[str], unsaid: list[str]
+) -> None:
+    objections = tuple(Objection(code, Level.DENY, "it is so") for code in codes)
+    warned = Objection("no-project" if "license" in codes else "license", Level.WARN, "it is so")
+    entry = replace(ENTRIES["denied"], objections=(*objections, warned))
+    steps = "\n".join(what_to_do(settlement_of(entry, task_of(entry), NOON), PLACE, releases=True, failed=()))
+    assert all(each in steps for each in [*said, "Or change the policy", f"retry {KEY} --yes"])
+    assert not any(each in steps for each in unsaid)
 
 
 def test_a_dry_run_says_how_to_make_it_real() -> None:

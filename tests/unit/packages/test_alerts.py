@@ -105,6 +105,25 @@ The release:
     )
 
 
+def test_a_build_that_is_named_by_what_it_says_is_named_once() -> None:
+    """As `signalbox.packages.builds.why` has it."""
+    entry = msgspec.structs.replace(
+        ENTRIES["build-failed"], troubles={SHOP: "build rebuild-shop:0001 failed in phase BUILD."}
+    )
+    alert = alerts_of(settlement_of(entry, task_of(entry), NOON), OWNERS, PLACE)[0]
+    line = f"- {SHOP}: failed, attempt 1: build rebuild-shop:0001 failed in phase BUILD."
+    assert line in alert.message.splitlines()
+
+
+def test_a_build_that_was_not_begun_says_so() -> None:
+    entry = ENTRIES["build-failed"]
+    builds = entry.release.builds | {SHOP: Build(Progress.FAILED)}
+    release = msgspec.structs.replace(entry.release, builds=builds)
+    entry = msgspec.structs.replace(entry, release=release, troubles={SHOP: "no such project"})
+    alert = alerts_of(settlement_of(entry, task_of(entry), NOON), OWNERS, PLACE)[0]
+    assert "attempt 1: no build of rebuild-shop was begun: no such project" in alert.message
+
+
 def test_whose_version_it_is_learns_whom_to_ask() -> None:
     entry = ENTRIES["build-failed"]
     owners = Owners([owner("team-ui", UI), owner("team-shop", SHOP, contact="#shop")])

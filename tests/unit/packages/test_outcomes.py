@@ -7,7 +7,14 @@ import pytest
 
 from signalbox.errors import InvariantError
 from signalbox.packages.entries import next_step
-from signalbox.packages.outcomes import Outcome, settlement_of, shown_state
+from signalbox.packages.outcomes import (
+    Outcome,
+    is_trouble,
+    settlement_of,
+    shown_state,
+    told_of,
+    why_it_stands,
+)
 from signalbox.packages.releases import Reason, State
 from tests.unit.packages.settlements import (
     ENTRIES,
@@ -115,3 +122,19 @@ def test_those_that_failed_are_named_where_that_is_why() -> None:
 )
 def test_its_state_in_a_word_or_two(name: str, shown: str) -> None:
     assert shown_state(ENTRIES[name]) == shown
+
+
+def test_of_a_try_that_has_not_ended_nothing_is_told_yet() -> None:
+    entry = entry_of(release_of(tries=1), settled=release_of().execution, outcome="stuck", stuck="a bug")
+    assert (told_of(entry), why_it_stands(entry), is_trouble(entry)) == ("", "", False)
+
+
+def test_one_that_could_not_go_on_says_why() -> None:
+    entry = entry_of(release_of(), settled=release_of().execution, outcome="stuck", stuck="a bug")
+    assert (told_of(entry), why_it_stands(entry), is_trouble(entry)) == ("stuck", "a bug", True)
+
+
+def test_one_that_was_refused_says_why_before_it_is_told() -> None:
+    entry = ENTRIES["refused"]
+    assert (told_of(entry), why_it_stands(entry)) == ("", "another one of 1.1.0 is in shared")
+    assert is_trouble(entry)

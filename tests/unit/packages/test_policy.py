@@ -89,6 +89,12 @@ def test_a_policy_with_an_error_is_refused_with_its_place(text: str | bytes, cod
     assert rejected.value.what
 
 
+def test_of_a_range_it_is_said_what_is_wrong_with_it() -> None:
+    with pytest.raises(RejectedError) as rejected:
+        parse_policy('{"denied": [{"package": "npm//x", "versions": ">>1"}]}')
+    assert rejected.value.what.startswith("'>>1' is no semver range")
+
+
 NAMES = st.sampled_from(["licenses", "denied", "findings", "allow", "package", "rebuild"]) | st.text()
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(NAMES, x)

@@ -125,6 +125,15 @@ def test_an_execution_that_is_redriven_and_ends_otherwise_is_news() -> None:
     assert world.topic.told == [("team-ui", "stuck"), ("team-ui", "planned")]
 
 
+def test_why_a_try_could_not_go_on_is_known_until_another_ends() -> None:
+    world = World("stuck")
+    world.settle()
+    assert world.entry.stuck == "PlanRelease: BrokenPolicyError: expected int - at `$.rebuild`"
+    world.put(msgspec.structs.replace(world.entry, release=ENTRIES["planned"].release))
+    world.settle(task_of(ENTRIES["planned"]))
+    assert world.entry.stuck == ""
+
+
 def test_another_try_is_told_anew() -> None:
     world = World("denied")
     world.settle()

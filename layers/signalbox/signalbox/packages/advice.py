@@ -40,7 +40,7 @@ class Place(msgspec.Struct, frozen=True):
 def command(stack: str, *arguments: str) -> str:
     """What to type: the command ``releases`` of a stack. Whoever pastes it runs nothing else."""
     if not all(TYPED.fullmatch(each) for each in arguments):
-        return f"python -m operations releases {shlex.join(arguments)} --stack {stack}"
+        return f".venv/bin/python -m operations releases {shlex.join(arguments)} --stack {stack}"
     stage = stack.removeprefix("signalbox-")
     where = f"STAGE={stage}" if stage in STAGES else f'STACK="--stack {stack}"'
     return f'make releases {where} ARGS="{" ".join(arguments)}"'
@@ -105,7 +105,7 @@ def _allowed(entry: Entry, place: Place) -> Iterator[str]:
     again = _again(place, entry.release.version)
     if "no-project" in denied:
         named = place.command("owners", "put", "OWNER", "FILE", "--yes")
-        yield f"Name who builds it: {named} (docs/packages.md, Owners). {again}"
+        yield f"Name an owner with a project: {named} (docs/packages.md, Owners). {again}"
     if "cycle" in denied:
         yield "Break the cycle: publish a version of one of these packages that does without the others."
     if "missing-dependency" in denied:

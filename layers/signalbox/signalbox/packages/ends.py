@@ -145,7 +145,7 @@ class AdmitBuilds:
     def _wait_or_ignore(self, item: _Item, account: _Account) -> None:
         age = self._clock() - item.end.ended_at
         if age < YOUNG_SECONDS and not self._retries.are_used_up(item.message):
-            account.wait(item.message, YOUNG_SECONDS - max(age, 0.0))
+            account.wait(item.message, self._retries.look(item.message, YOUNG_SECONDS - max(age, 0.0)))
         else:
             account.ignored += 1
 
