@@ -28,23 +28,15 @@ class DomainSettings(Settings, frozen=True, kw_only=True):
         return tuple(name for name in self.packages_source_repositories.split(",") if name)
 
 
-class AdmitSettings(DomainSettings, frozen=True, kw_only=True):
-    """packages_admit_events.
+class QueueSettings(DomainSettings, frozen=True, kw_only=True):
+    """What the functions are told that take in messages of a queue.
 
     Attributes:
-        packages_mode: ``observe``: releases are dry runs.
-        packages_quiet_seconds: without an event, after which a version counts as finished.
-        packages_external: whether versions are released that came in through an external connection.
         packages_maximum_receives: after how many a message goes to the dead-letter queue.
     """
 
     aws_region: str
     hub_account: str
-    packages_intake_queue_url: str
-    packages_state_machine_arn: str
-    packages_mode: Literal["observe", "act"] = "observe"
-    packages_quiet_seconds: float = 60.0
-    packages_external: bool = False
     packages_maximum_receives: int = 8
     packages_maximum_event_age_seconds: float = 14 * 86_400.0
 
@@ -52,6 +44,22 @@ class AdmitSettings(DomainSettings, frozen=True, kw_only=True):
     def scope(self) -> Scope:
         home = frozenset({(self.hub_account, self.aws_region)})
         return Scope(home, self.packages_maximum_event_age_seconds)
+
+
+class AdmitSettings(QueueSettings, frozen=True, kw_only=True):
+    """packages_admit_events.
+
+    Attributes:
+        packages_mode: ``observe``: releases are dry runs.
+        packages_quiet_seconds: without an event, after which a version counts as finished.
+        packages_external: whether versions are released that came in through an external connection.
+    """
+
+    packages_intake_queue_url: str
+    packages_state_machine_arn: str
+    packages_mode: Literal["observe", "act"] = "observe"
+    packages_quiet_seconds: float = 60.0
+    packages_external: bool = False
 
 
 class InspectSettings(DomainSettings, frozen=True, kw_only=True):
@@ -81,19 +89,11 @@ class BuildSettings(DomainSettings, frozen=True, kw_only=True):
     packages_builds_at_once: int = 20
 
 
-class AdmitBuildsSettings(BuildSettings, frozen=True, kw_only=True):
-    """packages_admit_builds."""
+class AdmitBuildsSettings(QueueSettings, frozen=True, kw_only=True):
+    """packages_admit_builds. See `BuildSettings`."""
 
-    aws_region: str
-    hub_account: str
     packages_builds_queue_url: str
-    packages_maximum_receives: int = 8
-    packages_maximum_event_age_seconds: float = 14 * 86_400.0
-
-    @property
-    def scope(self) -> Scope:
-        home = frozenset({(self.hub_account, self.aws_region)})
-        return Scope(home, self.packages_maximum_event_age_seconds)
+    packages_builds_at_once: int = 20
 
 
 class PromoteSettings(DomainSettings, frozen=True, kw_only=True):
