@@ -160,8 +160,8 @@ def _send(options: argparse.Namespace, settings: LocalSettings) -> int:
     if unmatched:
         raise UsageError(
             f"{unmatched} of {len(batch)} matched no rule of the default bus: nothing will happen to them. "
-            "The rules ask for the embedded account and Region, and for a source and detail-type they know; of "
-            "CodeArtifact's, also for the stack's domain and source repositories."
+            "The rules ask for the embedded account and Region, and for a source and detail-type they know; "
+            "of CodeArtifact's, also for the stack's domain and source repositories."
         )
     return 0
 
