@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 import time
@@ -157,7 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0 done, 1 failed, 2 used wrongly, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return int(options.run(options, _place(options)))
+        return _run(options)
+    except BrokenPipeError:  # whoever reads has seen enough, as `head`; at exit nothing is left to be flushed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (UsageError, StackError, DeclarationError, FilesError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -169,6 +173,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"{options.command}: interrupted; what was not done is as it was", file=sys.stderr)
         return 130
+
+
+def _run(options: argparse.Namespace) -> int:
+    status = int(options.run(options, _place(options)))
+    sys.stdout.flush()  # not at exit, where nobody could say what became of it
+    return status
 
 
 def _advice(error: Exception) -> Iterator[str]:

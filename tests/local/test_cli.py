@@ -148,6 +148,15 @@ def test_it_can_be_called_without_make(module: str) -> None:
     assert "usage:" in said
 
 
+def test_who_has_seen_enough_may_stop_reading() -> None:
+    command = [sys.executable, "-m", "operations", "releases", "policy", "default"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as asked:  # noqa: S603 - our own command
+        assert asked.stdout is not None
+        asked.stdout.close()
+        assert asked.stderr is not None
+        assert (asked.stderr.read(), asked.wait()) == (b"", 0)
+
+
 @pytest.mark.parametrize("command", [[], ["up"], ["down"], ["send"], ["env"]])
 def test_each_command_explains_itself(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
