@@ -29,6 +29,7 @@ def use_case() -> InspectVersion:
             client("codeartifact"), settings.packages_domain, settings.packages_domain_owner
         ),
         ParameterPolicy(client("ssm"), settings.packages_policy_parameter, time.time),
+        settings.packages_shared_repository,
     )
 
 

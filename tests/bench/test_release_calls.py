@@ -42,9 +42,9 @@ def test_what_codeartifact_is_asked_depends_on_the_version_alone(asked: Asked) -
     }
     assert told["InspectVersion"] == {
         "DescribePackageVersion": 1,
-        "DescribeRepository": 1,
+        "DescribeRepository": 2,  # of the source, and of the shared one
         "ListPackageVersionDependencies": 2,
-        "ListPackageVersions": 1 + DEPENDENCIES,
+        "ListPackageVersions": 1 + 2 * DEPENDENCIES,
     }
     assert told["PromoteVersion"] == {"CopyPackageVersions": 1, "DescribePackageVersion": 2}
     assert asked.of("codeartifact") == sum(sum(calls.values()) for calls in told.values())

@@ -175,7 +175,7 @@ class World:
             retries,
         )
         self._builds = AdmitBuilds(ledger, waves, tokens, builds_queue, SCOPE, self.clock, retries)
-        self._inspect = InspectVersion(ledger, codeartifact, Policy)
+        self._inspect = InspectVersion(ledger, codeartifact, Policy, SHARED)
         self._plan = PlanRelease(ledger, IndexStore(ledger, DOMAIN), Policy, lambda: owners)
         self._build = BuildWave(waves, tokens, self.clock)
         self._promote = PromoteVersion(ledger, codeartifact, SHARED, self.clock)

@@ -15,7 +15,7 @@ from signalbox.packages.policy import Dependencies, Findings, Licenses, Policy
 from signalbox.packages.releases import Published, Reason, Retried, State, Withdrawn
 from signalbox.packages.repositories import License, Status
 from tests.stepping import Fate, Stepped
-from tests.unit.packages.fake_codeartifact import FakeCodeArtifact, version_of
+from tests.unit.packages.fake_codeartifact import SHARED, TEAM, FakeCodeArtifact, version_of
 from tests.unit.packages.releases_under_way import TASK, UI, crashing_once, under_way
 
 CORE = Dependency("npm/acme/core", "^1.2.0")
@@ -28,7 +28,8 @@ class Stack:
         self.policy: Callable[[], Policy] = lambda: policy or Policy()
         self.ledger = MemoryLedger()
         self.codeartifact = FakeCodeArtifact()
-        self.codeartifact.publish(version_of("npm/acme/core/1.2.0"))
+        for repository in (TEAM, SHARED):
+            self.codeartifact.publish(version_of("npm/acme/core/1.2.0"), repository=repository)
 
     def publish(self, *dependencies: Dependency, version: str = UI.version, **also: Any) -> None:
         known = {"licenses": [License("MIT")], **also}
@@ -42,7 +43,7 @@ class Stack:
         self.codeartifact.calls.clear()
 
     def inspect(self, task: Task = TASK) -> Inspection:
-        return InspectVersion(self.ledger, self.codeartifact, self.policy).inspect(task)
+        return InspectVersion(self.ledger, self.codeartifact, self.policy, SHARED).inspect(task)
 
     @property
     def entry(self) -> Entry:
@@ -79,6 +80,18 @@ def test_a_dependency_on_a_package_that_does_not_exist_is_named() -> None:
     stack.begin(CORE, Dependency("npm/acme/gone", "^1.0.0"))
     assert codes(stack.inspect()) == ["missing-dependency"]
     assert "npm/acme/gone" in stack.entry.detail
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_dependency_that_the_shared_repository_lacks_is_as_the_policy_says(level: Level) -> None:
+    stack = Stack(Policy(dependencies=Dependencies(unshared=level)))
+    stack.codeartifact.publish(version_of("npm/acme/icons/1.0.0"))
+    stack.begin(CORE, Dependency("npm/acme/icons", "^1.0.0"), Dependency("npm/acme/tests", "*", Kind.DEV))
+    inspection = stack.inspect()
+    assert inspection.verdict is level
+    assert codes(inspection) == ([] if level is Level.ALLOW else ["unshared-dependency"])
+    assert all("npm/acme/icons" in each.text for each in inspection.objections)
+    assert Dependencies().unshared is Level.WARN
 
 
 def test_what_only_builds_or_tests_it_is_not_looked_up() -> None:
@@ -119,7 +132,7 @@ def test_codeartifact_is_asked_once_for_each_thing() -> None:
     stack.publish(CORE, version="1.0.0")
     stack.begin(*(Dependency(f"npm/acme/{each}", "^1.0.0") for each in "abcdef"))
     stack.inspect()
-    assert stack.codeartifact.calls == {"describe": 1, "versions": 1, "dependencies": 2, "known": 1}
+    assert stack.codeartifact.calls == {"describe": 1, "versions": 1, "dependencies": 2, "known": 2}
 
 
 @pytest.mark.parametrize("how", ["gone", "unlisted", "another"])
@@ -251,7 +264,7 @@ def test_a_crash_anywhere_changes_nothing_about_the_end(fate: Fate, *, changed: 
             stack.codeartifact.set_status(UI, Status.UNLISTED)
         ledger: Any = Stepped(stack.ledger)
         codeartifact: Any = Stepped(stack.codeartifact)
-        use_case = InspectVersion(ledger, codeartifact, Policy)
+        use_case = InspectVersion(ledger, codeartifact, Policy, SHARED)
         steps = crashing_once(lambda: use_case.inspect(TASK), step, fate) - 1  # noqa: B023 - it ends before the next turn
         release = stack.entry.release
         expected = (State.WAITING, 1) if changed else (State.INSPECTED, 0)

@@ -10,6 +10,7 @@ until then nothing is promoted.
 """
 
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 
 import msgspec
 
@@ -42,12 +43,16 @@ class InspectVersion:
 
     Args:
         policy: the one that holds now.
+        shared: the repository that versions are promoted to.
     """
 
-    def __init__(self, ledger: RecordStore, repositories: Repositories, policy: Callable[[], Policy]) -> None:
+    def __init__(
+        self, ledger: RecordStore, repositories: Repositories, policy: Callable[[], Policy], shared: str
+    ) -> None:
         self._releases = Releases(ledger)
         self._repositories = repositories
         self._policy = policy
+        self._shared = shared
 
     def inspect(self, task: Task) -> Inspection:
         """Judges the version, unless somebody has, or it is not the one of this task any more.
@@ -82,10 +87,14 @@ class InspectVersion:
             version=version, licenses=described.licenses, dependencies=declared.dependencies
         )
         wanted = {each.package for each in declared.dependencies if each.kind in USED}
-        known = self._repositories.known(repository, [Package.parse_key(each) for each in sorted(wanted)])
-        of_version = judge_version(policy, inspected, self._earlier(repository, version), known)
+        known = self._known(repository, wanted)
+        shared = self._known(self._shared, wanted & known)
+        of_version = judge_version(policy, inspected, self._earlier(repository, version), known, shared)
         of_findings = judge_findings(policy, declared.findings)
         return Judgement.of([*of_version.objections, *of_findings.objections])
+
+    def _known(self, repository: str, packages: AbstractSet[str]) -> frozenset[str]:
+        return self._repositories.known(repository, [Package.parse_key(each) for each in sorted(packages)])
 
     def _earlier(self, repository: str, version: PackageVersion) -> Inspected | None:
         """The version before: only what it asks of its users is compared."""

@@ -71,11 +71,13 @@ class Dependencies(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         missing: of a package that is not in the repository.
+        unshared: of one that is, but not in the shared repository: who reads there can't install it.
         pinned: how narrow a requirement must be.
         unpinned: of one that is wider.
     """
 
     missing: Level = Level.DENY
+    unshared: Level = Level.WARN
     pinned: Width = Width.BOUNDED
     unpinned: Level = Level.ALLOW
 
@@ -222,6 +224,7 @@ def judge_version(
     inspected: Inspected,
     previous: Inspected | None = None,
     known: AbstractSet[str] | None = None,
+    shared: AbstractSet[str] | None = None,
 ) -> Judgement:
     """Whether a version may be released, dependents aside.
 
@@ -229,12 +232,13 @@ def judge_version(
         previous: the highest version below (`signalbox.packages.versions.previous`); None for a first one.
         known: the keys of those of its dependencies that are in the repository, upstreams included; None
             where nobody has looked.
+        shared: likewise, of those in the shared repository.
     """
     return Judgement.of(
         [
             *_of_licenses(policy.licenses, inspected),
             *_of_denied(policy, inspected),
-            *_of_dependencies(policy, inspected, known),
+            *_of_dependencies(policy, inspected, known, shared),
             *(_of_promise(policy.promise, inspected, previous) if previous else ()),
         ]
     )
@@ -306,7 +310,10 @@ def _denied_range(format_: Format, denied: Denied) -> Range | None:
 
 
 def _of_dependencies(
-    policy: Policy, inspected: Inspected, known: AbstractSet[str] | None
+    policy: Policy,
+    inspected: Inspected,
+    known: AbstractSet[str] | None,
+    shared: AbstractSet[str] | None,
 ) -> Iterator[Objection]:
     key, shown = inspected.version.package.key, inspected.version.shown
     for each in inspected.dependencies:
@@ -315,6 +322,9 @@ def _of_dependencies(
         if known is not None and each.package not in known:
             text = f"{shown} depends on {each.package}, which is not in the repository"
             yield Objection("missing-dependency", policy.dependencies.missing, text)
+        elif shared is not None and each.package not in shared:
+            text = f"{shown} depends on {each.package}, which the shared repository does not have"
+            yield Objection("unshared-dependency", policy.dependencies.unshared, text)
         asked = read_range(inspected.version.package.format, each.requirement, key, each.package)
         if isinstance(asked, Finding):
             yield Objection(asked.code, policy.findings.level_of(asked.code), asked.text)
