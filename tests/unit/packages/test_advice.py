@@ -82,6 +82,7 @@ def test_another_try_is_offered_where_there_can_be_one(name: str, again: bool) -
         (["no-project"], ['ARGS="owners put OWNER FILE --yes"'], ["Publish a version"]),
         (["cycle"], ["Break the cycle"], ["Publish a version that the policy allows"]),
         (["missing-dependency"], ["Publish what is missing"], ["a version that the policy allows"]),
+        (["unshared-dependency"], ["promoted first"], ["a version that the policy allows"]),
         (["too-many-affected"], [], ["Publish a version"]),
         (["cycle", "license"], ["Break the cycle", "Publish a version that the policy allows."], []),
     ],

@@ -15,7 +15,9 @@ STAGES = frozenset({"dev", "staging", "prod", "local"})
 TYPED = re.compile(r"[\w@.+~/-]+", re.ASCII)
 """What `make` and the shell leave as it is. Packages may be called otherwise."""
 NAMED_BUILDS = 30
-OF_OTHERS = frozenset({"no-project", "cycle", "missing-dependency", "too-many-affected"})
+OF_OTHERS = frozenset(
+    {"no-project", "cycle", "missing-dependency", "unshared-dependency", "too-many-affected"}
+)
 """Objections that are no fault of the version's."""
 
 
@@ -110,5 +112,7 @@ def _allowed(entry: Entry, place: Place) -> Iterator[str]:
         yield "Break the cycle: publish a version of one of these packages that does without the others."
     if "missing-dependency" in denied:
         yield f"Publish what is missing. {again}"
+    if "unshared-dependency" in denied:
+        yield f"Have what the shared repository lacks promoted first. {again}"
     if denied - OF_OTHERS:
         yield "Publish a version that the policy allows."
