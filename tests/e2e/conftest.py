@@ -12,7 +12,6 @@ from tests.e2e.documents import declare_routes
 from tests.e2e.packages import open_workshop
 from tests.e2e.stack import Scene, Stack
 
-
 PARAMETERS = {"SpotLateLookSeconds": "86400"}
 """No scenario's late look falls due in another's: all of them together may take longer than the default."""
 
