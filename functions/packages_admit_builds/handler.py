@@ -20,7 +20,7 @@ from signalbox.packages.building import Place, Waves
 from signalbox.packages.ends import AdmitBuilds
 from signalbox.packages.entries import RETENTION_SECONDS
 from signalbox.packages.settings import AdmitBuildsSettings
-from signalbox.packages.telemetry import Batch, Built, report_builds
+from signalbox.packages.telemetry import Built, Taken, report_builds
 from signalbox.telemetry.steps import step
 
 
@@ -42,6 +42,6 @@ at_init(use_case)
 @step("packages", "AdmitBuilds")
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     ends = use_case().admit(messages := messages_of(event))
-    batch = msgspec.convert(ends, Batch, from_attributes=True)
+    batch = msgspec.convert(ends, Taken, from_attributes=True)
     report_builds(batch, messages, msgspec.convert(ends, Built, from_attributes=True))
     return {"batchItemFailures": [{"itemIdentifier": id_} for id_ in ends.waits]}

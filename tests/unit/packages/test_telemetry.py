@@ -18,8 +18,8 @@ from signalbox.packages.releases import Reason
 from signalbox.packages.repositories import Copied
 from signalbox.packages.settlement import Settled
 from signalbox.packages.telemetry import (
-    Batch,
     Built,
+    Taken,
     report_admission,
     report_builds,
     report_inspection,
@@ -67,13 +67,13 @@ def extra(record: logging.LogRecord, *names: str) -> tuple[object, ...]:
     return tuple(getattr(record, name) for name in names)
 
 
-def admitted(batch: Batch, **changes: Any) -> Admission:
+def admitted(batch: Taken, **changes: Any) -> Admission:
     """The same of the intake of versions."""
     return Admission(**msgspec.structs.asdict(batch) | changes)
 
 
 class TestBatches:
-    BATCH = Batch(
+    BATCH = Taken(
         admitted=3,
         echoed=2,
         ignored=4,
@@ -130,22 +130,22 @@ class TestBatches:
     @pytest.mark.parametrize(
         ("batch", "outcome"),
         [
-            (Batch(admitted=1, ignored=1, rejections=(REJECTION,)), "rejected"),
-            (Batch(admitted=1, echoed=1), "admitted"),
-            (Batch(echoed=1, ignored=1), "echoed"),
-            (Batch(ignored=1), "ignored"),
+            (Taken(admitted=1, ignored=1, rejections=(REJECTION,)), "rejected"),
+            (Taken(admitted=1, echoed=1), "admitted"),
+            (Taken(echoed=1, ignored=1), "echoed"),
+            (Taken(ignored=1), "ignored"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
     def test_a_trace_is_found_by_the_worst(
-        self, batch: Batch, outcome: str, annotations: dict[str, object]
+        self, batch: Taken, outcome: str, annotations: dict[str, object]
     ) -> None:
         report_admission(admitted(batch), [])
         assert annotations == {"outcome": outcome}
 
     def test_of_nothing_nothing_is_written(self, reported: Reported, annotations: dict[str, object]) -> None:
         report_admission(Admission(), [])
-        report_builds(Batch(), [], Built())
+        report_builds(Taken(), [], Built())
         assert (reported(), annotations) == ({}, {})
 
     def test_an_event_of_a_sender_whose_clock_is_ahead(self, reported: Reported) -> None:

@@ -1,6 +1,5 @@
 """The Documents domain's metrics and log lines. Business figures first."""
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -17,10 +16,12 @@ from signalbox.documents.models import (
     Verdict,
 )
 from signalbox.telemetry import logger
-from signalbox.telemetry.metrics import Metric, emit
+from signalbox.telemetry.metrics import Metric, counted, emit
 from signalbox.telemetry.steps import conclude, log_refusals
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from signalbox.documents.intake import Admission
     from signalbox.documents.settlement import Settled
     from signalbox.intake import Message
@@ -103,7 +104,7 @@ def report_admission(admission: "Admission", messages: "Sequence[Message]") -> N
     }
     conclude(next((name for metric, name in ADMISSION_OUTCOMES.items() if counts[metric]), ""))
     ages = [max(admission.oldest, 0.0)] if admission.admitted else []
-    emit(DIMENSIONS, {**_counted(counts), EVENT_AGE: ages})
+    emit(DIMENSIONS, {**counted(counts), EVENT_AGE: ages})
 
 
 def report_inspection(verdict: Verdict | None) -> None:
@@ -115,19 +116,19 @@ def report_conversion(text: Text | None, verdict: Verdict | None, seconds: float
     """One object made into text, in so many seconds."""
     _report_verdict(verdict, "converted")
     counts = {PAGES_CONVERTED: text.pages if text else 0}
-    emit(DIMENSIONS, {**_counted(counts), CONVERSION_SECONDS: [max(seconds, 0.0)]})
+    emit(DIMENSIONS, {**counted(counts), CONVERSION_SECONDS: [max(seconds, 0.0)]})
 
 
 def report_recognition(text: Text | None, verdict: Verdict | None) -> None:
     """One scan read."""
     _report_verdict(verdict, "recognised")
-    emit(DIMENSIONS, _counted({PAGES_RECOGNISED: text.pages if text else 0}))
+    emit(DIMENSIONS, counted({PAGES_RECOGNISED: text.pages if text else 0}))
 
 
 def report_analysis(entities: Entities) -> None:
     """One text analysed."""
     _report_note(entities.note, "analysed")
-    emit(DIMENSIONS, _counted({COMPREHEND_CALLS: entities.calls, ANALYSES_REFUSED: int(bool(entities.note))}))
+    emit(DIMENSIONS, counted({COMPREHEND_CALLS: entities.calls, ANALYSES_REFUSED: int(bool(entities.note))}))
 
 
 def report_labels(labels: Labels | None, verdict: Verdict | None) -> None:
@@ -136,13 +137,13 @@ def report_labels(labels: Labels | None, verdict: Verdict | None) -> None:
     _report_verdict(verdict, "labelled")
     _report_note(note, "labelled" if verdict is None else "")
     seen = labels is not None and not note
-    emit(DIMENSIONS, _counted({IMAGES_LABELLED: int(seen), ANALYSES_REFUSED: int(bool(note))}))
+    emit(DIMENSIONS, counted({IMAGES_LABELLED: int(seen), ANALYSES_REFUSED: int(bool(note))}))
 
 
 def report_loading(loaded: Loaded) -> None:
     """One document loaded into the index, or taken out of it."""
     conclude(shown(loaded.outcome))
-    emit(DIMENSIONS, _counted({ROWS_LOADED: loaded.rows}))
+    emit(DIMENSIONS, counted({ROWS_LOADED: loaded.rows}))
 
 
 def report_compaction(run: Compaction) -> None:
@@ -188,8 +189,3 @@ def _report_note(note: str, otherwise: str) -> None:
     conclude("refused" if note else otherwise)
     if note:
         logger.error("analysis refused", extra={"reason": note})
-
-
-def _counted(counts: Mapping[Metric, int]) -> dict[Metric, list[int]]:
-    """A count of zero is not written."""
-    return {metric: [count] for metric, count in counts.items() if count}

@@ -1,6 +1,6 @@
 """The Packages domain's metrics and log lines. Business figures first."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -8,7 +8,7 @@ import msgspec
 from signalbox.ledger.records import Rejection
 from signalbox.packages.findings import Finding, Level, Objection
 from signalbox.telemetry import logger
-from signalbox.telemetry.metrics import Metric, emit
+from signalbox.telemetry.metrics import Metric, counted, emit
 from signalbox.telemetry.steps import conclude, log_refusals
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ METRICS = (
 DIMENSIONS = {"Domain": "packages"}
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True):
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a batch of messages, of either queue.
 
     Attributes:
@@ -111,17 +111,17 @@ class Built(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_admission(admission: "Admission", messages: "Sequence[Message]") -> None:
     """One batch of versions' events taken in; executions begun and packages indexed by it."""
-    batch = msgspec.convert(admission, Batch, from_attributes=True)
+    batch = msgspec.convert(admission, Taken, from_attributes=True)
     _conclude_batch(batch)
     if admission.reasons:
         logger.info("events passed over", extra={"reasons": dict(admission.reasons)})
     for finding in admission.findings:
         logger.warning("package read", extra={"code": finding.code, "what": finding.text})
     counts = {RELEASES_BEGUN: admission.begun, PACKAGES_INDEXED: admission.indexed}
-    emit(DIMENSIONS, _of_batch(batch, messages) | _counted(counts))
+    emit(DIMENSIONS, _of_batch(batch, messages) | counted(counts))
 
 
-def report_builds(batch: Batch, messages: "Sequence[Message]", built: Built) -> None:
+def report_builds(batch: Taken, messages: "Sequence[Message]", built: Built) -> None:
     """One batch of builds' events taken in, and the builds begun by it."""
     _conclude_batch(batch)
     emit(DIMENSIONS, _of_batch(batch, messages) | _of_builds(built))
@@ -191,10 +191,10 @@ def report_rebuild(packages: int, seconds: float, findings: Sequence[Finding] = 
     logger.info("index rebuilt", extra={"packages": packages, "seconds": round(seconds, 3)})
     for finding in findings:
         logger.warning("package left out", extra={"code": finding.code, "what": finding.text})
-    emit(DIMENSIONS, _counted({INDEX_REBUILT: 1, PACKAGES_INDEXED: packages}))
+    emit(DIMENSIONS, counted({INDEX_REBUILT: 1, PACKAGES_INDEXED: packages}))
 
 
-def _conclude_batch(batch: Batch) -> None:
+def _conclude_batch(batch: Taken) -> None:
     """A trace is found by the worst that there is any of."""
     log_refusals(batch.rejections, batch.errors)
     found = {
@@ -207,7 +207,7 @@ def _conclude_batch(batch: Batch) -> None:
     conclude(next((name for name, any_ in found.items() if any_), ""))
 
 
-def _of_batch(batch: Batch, messages: "Sequence[Message]") -> dict[Metric, Sequence[float]]:
+def _of_batch(batch: Taken, messages: "Sequence[Message]") -> dict[Metric, Sequence[float]]:
     """A message that comes again is not counted twice as returned."""
     first = {message.id for message in messages if message.first}
     counts = {
@@ -217,19 +217,14 @@ def _of_batch(batch: Batch, messages: "Sequence[Message]") -> dict[Metric, Seque
         EVENTS_REJECTED: len(batch.rejections),
         EVENTS_RETURNED: len(first.intersection(batch.returned)),
     }
-    return _counted(counts) | {EVENT_AGE: [max(batch.oldest, 0.0)] if batch.admitted else []}
+    return counted(counts) | {EVENT_AGE: [max(batch.oldest, 0.0)] if batch.admitted else []}
 
 
 def _of_builds(built: Built) -> dict[Metric, Sequence[float]]:
     counts = {BUILDS_STARTED: built.started, BUILDS_SUCCEEDED: built.succeeded, BUILDS_FAILED: built.failed}
-    return _counted(counts) | {BUILD_SECONDS: [max(seconds, 0.0) for seconds in built.seconds]}
+    return counted(counts) | {BUILD_SECONDS: [max(seconds, 0.0) for seconds in built.seconds]}
 
 
 def _log_objections(message: str, objections: Sequence[Objection]) -> None:
     for each in objections:
         logger.info(message, extra={"code": each.code, "verdict": each.level, "what": each.text})
-
-
-def _counted(counts: Mapping[Metric, int]) -> dict[Metric, Sequence[float]]:
-    """A count of zero is not written."""
-    return {metric: [count] for metric, count in counts.items() if count}

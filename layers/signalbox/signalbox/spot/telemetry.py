@@ -15,7 +15,7 @@ from signalbox.spot.intake import Admission, Joined
 from signalbox.spot.late_look import Found
 from signalbox.spot.verification import Verification
 from signalbox.telemetry import logger
-from signalbox.telemetry.metrics import Metric, emit
+from signalbox.telemetry.metrics import Metric, counted, emit
 from signalbox.telemetry.steps import annotate, conclude, correlate, log_refusals, span
 
 OUTCOMES = {
@@ -107,7 +107,7 @@ def report_admission(admission: Admission, messages: Sequence[Message]) -> None:
     }
     ages = [max(admission.oldest, 0.0)] if admission.admitted else []
     conclude(_first_of(counts, ADMISSION_OUTCOMES))
-    emit(DIMENSIONS, {**_counted(counts), NOTICE_AGE: ages})
+    emit(DIMENSIONS, {**counted(counts), NOTICE_AGE: ages})
 
 
 def _report_joined(joined: Joined) -> None:
@@ -134,7 +134,7 @@ def report_plan(plan: Plan) -> None:
         instance=_only(decision.get("instance", "") for decision in plan.decisions),
     )
     logger.info("window planned", extra={"instances": len(plan.decisions), **plan.summary})
-    emit(DIMENSIONS, _counted({INSTANCES_PLANNED: len(plan.decisions)}))
+    emit(DIMENSIONS, counted({INSTANCES_PLANNED: len(plan.decisions)}))
 
 
 def report_progress(progress: Progress) -> None:
@@ -200,7 +200,7 @@ def report_closing(closing: Closing) -> None:
         NOTICE_SECONDS_LEFT: [max(seconds, 0.0) for seconds in left],
         SECONDS_LATE: [-seconds for seconds in left if seconds < 0],
     }
-    emit(DIMENSIONS, {**_counted(counts), **times})
+    emit(DIMENSIONS, {**counted(counts), **times})
     for kind, numbers in seconds.items():
         emit({**DIMENSIONS, "Kind": kind}, {NOTICE_TO_ACTION: numbers})
 
@@ -216,7 +216,7 @@ def report_sweep(sweep: Sweep) -> None:
     conclude("given-up" if sweep.given_up else "restarted" if sweep.restarted else "quiet")
     emit(
         DIMENSIONS,
-        _counted({WINDOWS_RESTARTED: len(sweep.restarted), WINDOWS_GIVEN_UP: len(sweep.given_up)}),
+        counted({WINDOWS_RESTARTED: len(sweep.restarted), WINDOWS_GIVEN_UP: len(sweep.given_up)}),
     )
 
 
@@ -243,12 +243,7 @@ def report_late_looks(found: Sequence[Found]) -> None:
             extra={"window": str(each.window), "instances": [s.instance for s in each.survivors]},
         )
     count = sum(len(each.survivors) for each in found)
-    emit(DIMENSIONS, _counted({INSTANCES_FOUND_RUNNING: count}))
-
-
-def _counted(counts: Mapping[Metric, int]) -> dict[Metric, list[int]]:
-    """A count of zero is not written."""
-    return {metric: [count] for metric, count in counts.items() if count}
+    emit(DIMENSIONS, counted({INSTANCES_FOUND_RUNNING: count}))
 
 
 def _seconds_by_kind(settlements: Iterable[Settlement]) -> dict[str, list[float]]:

@@ -33,6 +33,11 @@ class Metric(NamedTuple):
     dimensions: tuple[str, ...] = ("Domain",)
 
 
+def counted(counts: Mapping[Metric, int]) -> dict[Metric, Sequence[float]]:
+    """Counts as values to be written. One of zero is not."""
+    return {metric: [count] for metric, count in counts.items() if count}
+
+
 async def _lambda_environment() -> LambdaEnvironment:
     return LambdaEnvironment()
 
